@@ -1,4 +1,4 @@
-//! Rebuilds the crate when a migration is added, because the migrations are compiled in.
+//! Rebuilds the crate when a migration is added, because the migrations are compiled into it.
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations");

@@ -1,5 +1,6 @@
-//! Sets `MAGIC_LINK_COMMIT` for the crate to the commit that it is built from: the environment variable `MAGIC_LINK_COMMIT`,
-//! or else Git's `HEAD`. The value is empty if the variable is not set and there is no Git checkout.
+//! Sets `MAGIC_LINK_COMMIT` for the crate to the commit that it is built from: the environment variable
+//! `MAGIC_LINK_COMMIT`, or else Git's `HEAD`. The value is empty if the variable is not set and there is no Git
+//! checkout.
 
 use std::{path::Path, process::Command};
 

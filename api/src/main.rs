@@ -1,4 +1,5 @@
-//! `magic-link-api`: reads its settings, starts logging and serves; or prints the OpenAPI document.
+//! The program `magic-link-api`. It reads its settings, starts logging and serves requests, or it prints the OpenAPI
+//! document.
 
 use std::{
     io::{Write as _, stdout},

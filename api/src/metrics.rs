@@ -1,5 +1,5 @@
-//! Prometheus metrics, served on the private listener only. Labels have a fixed set of values: callers cannot create
-//! new ones.
+//! Prometheus metrics, served on the private listener only. Labels have a fixed set of values, so callers cannot create
+//! new values.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const BATCH_SIZE_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.
 /// Installs the recorder and describes every metric. Call this once per process.
 ///
 /// # Errors
-/// Another recorder is already installed.
+/// Fails if another recorder is already installed.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let mut builder = PrometheusBuilder::new();
     for (metric, buckets) in [
@@ -51,38 +51,39 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
+    describe_gauge!(BUILD_INFO, "Always 1. The labels contain the program, its version and its commit.");
     describe_counter!(
         REQUESTS,
-        "Responses of the send-magic-link endpoint, by status and error code (ok without an error), and for accepted \
-         requests by portal (default without a portal)."
+        "Responses of the send-magic-link endpoint, by status and error code (ok if there is no error). Responses to \
+         accepted requests also have the label portal (default if there are no portals)."
     );
     describe_counter!(
         CONFIRM_REQUESTS,
         "Responses of the confirm page, by step (open: GET and HEAD; press: POST) and result (ok, or the problem)."
     );
-    describe_histogram!(ENQUEUE_SECONDS, "Seconds to store a job in the outbox, whether or not it succeeded.");
-    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests in one commit.");
-    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds per commit of requests, whether or not it succeeded.");
-    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks in one commit.");
-    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds per commit of webhooks, whether or not it succeeded.");
-    describe_counter!(DELIVERIES, "Changes of a mail's delivery state that Mailgun reported, by new state.");
+    describe_histogram!(ENQUEUE_SECONDS, "Seconds to store a job in the outbox, including failed attempts.");
+    describe_histogram!(ENQUEUE_BATCH_SIZE, "Number of requests per commit.");
+    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds to commit a batch of requests, including failed commits.");
+    describe_histogram!(WEBHOOK_BATCH_SIZE, "Number of webhooks per commit.");
+    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds to commit a batch of webhooks, including failed commits.");
+    describe_counter!(DELIVERIES, "Changes in a mail's delivery state that Mailgun reported, by new state.");
     describe_counter!(
         SUPPRESSIONS,
-        "Reports that a recipient should be suppressed, by reason; held_back: too many in one domain."
+        "Reports that a recipient should be suppressed, by reason and outcome (held_back: too many for one domain)."
     );
     describe_gauge!(WAITING_JOBS, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(
         CAPACITY,
-        "Jobs per second that all workers finish, as last measured under a backlog; NaN without a recent measurement."
+        "Jobs per second that all workers together can finish, as last measured while there was a backlog; NaN if \
+         there is no recent measurement."
     );
     describe_counter!(RELOADS, "Reloads of PORTALS_FILE and MAIL_TEMPLATES on SIGHUP, by result: ok or failed.");
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
     describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
 
-/// Exports these counters as 0 before their first increment. Without this initial 0, an alert on `increase()` would not see the
-/// first increment.
+/// Exports these counters as 0 before their first increment. Without this initial 0, an alert on `increase()` would not
+/// see the first increment.
 fn start_at_zero() {
     let commit = program::COMMIT.unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-api").set(1.0);
@@ -102,29 +103,30 @@ fn start_at_zero() {
     }
 }
 
-/// Counts a response that accepts a request. Only these responses have the label `portal`, so that each portal adds a
-/// single series. The operator chooses the ids of portals.
+/// Counts the response to an accepted request. Only accepted requests have a `portal` label, so that each portal adds a
+/// single series. The operator chooses the portals' ids, so callers cannot add series.
 pub(crate) fn count_accepted(status: u16, code: String, portal: Option<&str>) {
     let portal = portal.unwrap_or("default").to_owned();
     counter!(REQUESTS, "status" => status.to_string(), "code" => code, "portal" => portal).increment(1);
 }
 
-/// Counts any other response of the send-magic-link endpoint. `code` is `ok` for a success, such as a preflight.
+/// Counts a response from the send-magic-link endpoint to any request that was not accepted. `code` is `ok` for a
+/// success, such as the response to a preflight.
 pub(crate) fn count_response(status: u16, code: String) {
     counter!(REQUESTS, "status" => status.to_string(), "code" => code).increment(1);
 }
 
-/// Records how long enqueuing a job took, whether or not it succeeded.
+/// Records how long it took to enqueue a job, whether or not this succeeded.
 pub(crate) fn observe_enqueue(duration: Duration) {
     histogram!(ENQUEUE_SECONDS).record(duration.as_secs_f64());
 }
 
-/// Counts a response of the confirm page. `step` is `open` or `press`.
+/// Counts a response from the confirm page. `step` is `open` or `press`.
 pub(crate) fn count_confirm(step: &'static str, result: &'static str) {
     counter!(CONFIRM_REQUESTS, "step" => step, "result" => result).increment(1);
 }
 
-/// Counts a reload of the files on SIGHUP.
+/// Counts a reload of `PORTALS_FILE` and `MAIL_TEMPLATES` on SIGHUP.
 pub(crate) fn count_reload(is_ok: bool) {
     counter!(RELOADS, "result" => if is_ok { "ok" } else { "failed" }).increment(1);
 }
@@ -134,12 +136,12 @@ pub(crate) fn count_webhook(event: &'static str, outcome: &'static str) {
     counter!(WEBHOOK_EVENTS, "event" => event, "outcome" => outcome).increment(1);
 }
 
-/// Records one commit of requests, whether or not it succeeded.
+/// Records the number of requests in one commit and how long the commit took, whether or not it succeeded.
 pub(crate) fn observe_enqueue_commit(batch_size: usize, duration: Duration) {
     observe_commit(ENQUEUE_BATCH_SIZE, ENQUEUE_COMMIT_SECONDS, batch_size, duration);
 }
 
-/// Records one commit of webhooks, whether or not it succeeded.
+/// Records the number of webhooks in one commit and how long the commit took, whether or not it succeeded.
 pub(crate) fn observe_webhook_commit(batch_size: usize, duration: Duration) {
     observe_commit(WEBHOOK_BATCH_SIZE, WEBHOOK_COMMIT_SECONDS, batch_size, duration);
 }
@@ -154,7 +156,7 @@ pub(crate) fn count_delivery(delivery: DeliveryStatus) {
     counter!(DELIVERIES, "delivery" => delivery.as_str()).increment(1);
 }
 
-/// Counts a report that a recipient should be suppressed. `outcome` says how the report was handled.
+/// Counts a report that a recipient should be suppressed. `outcome` is how the report was handled.
 pub(crate) fn count_suppression(reason: SuppressionReason, outcome: SuppressionOutcome) {
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
@@ -165,7 +167,7 @@ pub(crate) fn set_load(load: &Load) {
     gauge!(CAPACITY).set(load.jobs_per_second.unwrap_or(f64::NAN));
 }
 
-/// Sets the number of open connections of the public listener.
+/// Sets the gauge for open connections on the public listener.
 pub(crate) fn set_connections(connections: usize) {
     gauge!(CONNECTIONS).set(u32::try_from(connections).unwrap_or(u32::MAX));
 }

@@ -1,6 +1,6 @@
-//! Runs the retries that operators file (`magic-link-worker jobs retry`, or `email_retry_job` in SQL). Each one becomes a job as if
-//! the person had repeated the request: the callback must still be allowed, the job must be mailable in time, and it counts
-//! towards the recipient's quota.
+//! Runs the retries that operators file (`magic-link-worker jobs retry`, or `email_retry_job` in SQL). Each retry
+//! becomes a job, as if the person had repeated the request: the callback must still be allowed, the workers must be
+//! able to mail the job before its deadline, and the job counts towards the recipient's quota.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use words::choose_language;
 
 use crate::{portal::FoundPortal, state::AppState};
 
-/// Time between two looks. The queue monitor polls at the same interval.
+/// Time between two checks for filed retries. The queue monitor, which finds the retries, polls at the same interval.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Number of retries that one api takes at once. Other apis can then run the rest.
+/// Maximum number of retries that one api takes at a time, so that other apis can run the rest.
 const MOST: i32 = 50;
 
 /// Runs filed retries once a second. Never returns.
@@ -34,7 +34,7 @@ pub(crate) async fn run(state: Arc<AppState>) {
             && state.queue.has_filed_retries()
             && let Err(error) = run_filed(&state).await
         {
-            // Retries that were taken and not settled are taken again after 30 seconds.
+            // Retries that were taken but not settled can be taken again after 30 seconds.
             tracing::warn!(%error, "could not run the retries that operators have filed: trying again");
         }
     }
@@ -44,7 +44,7 @@ async fn run_filed(state: &AppState) -> Result<(), Error> {
     for FiledRetry { job, request } in retries::take_retries(&state.pool, MOST).await? {
         match request.map(|request| new_job(state, request)) {
             Some(Ok(Some(new_job))) => run_one(state, job, &new_job).await?,
-            // It is taken again after 30 seconds.
+            // The retry has to wait, and can be taken again after 30 seconds.
             Some(Ok(None)) => {}
             Some(Err(refusal)) => refuse(state, job, refusal).await?,
             None => refuse(state, job, refusal("not_found", "The job no longer exists.")).await?,
@@ -62,7 +62,7 @@ async fn run_one(state: &AppState, retry: JobId, new_job: &NewJob) -> Result<(),
                 new_job_id = %new_job.id,
                 request_id = new_job.request_id,
                 portal = new_job.portal,
-                "retrying a job, as an operator asked"
+                "retrying a job at an operator's request"
             );
         }
         RetryDecision::Refused(refusal) => log_refusal(retry, &refusal),
@@ -78,19 +78,25 @@ async fn refuse(state: &AppState, retry: JobId, refusal: ActionOutcome) -> Resul
 }
 
 fn log_refusal(retry: JobId, refusal: &ActionOutcome) {
-    tracing::warn!(job_id = %retry, code = refusal.code, reason = refusal.message, "a retry that an operator filed was refused");
+    tracing::warn!(
+        job_id = %retry,
+        code = refusal.code,
+        reason = refusal.message,
+        "refused a retry that an operator had filed"
+    );
 }
 
 fn refusal(code: &str, message: &str) -> ActionOutcome {
     ActionOutcome { code: code.to_owned(), message: message.to_owned() }
 }
 
-/// The job that repeats a request. `None` if it must wait, because the queue is full or no worker knows its portal.
+/// Creates the job that repeats a request. Returns `None` if the retry must wait, because the api currently rejects
+/// jobs or no worker has loaded the job's portal.
 ///
 /// # Errors
-/// The reason why it can never be added.
+/// Returns the reason why the job can never be added.
 fn new_job(state: &AppState, past: PastRequest) -> Result<Option<NewJob>, ActionOutcome> {
-    let unreadable = || refusal("job_unreadable", "The job's row was changed after it was accepted, and is not valid.");
+    let unreadable = || refusal("job_unreadable", "The job's row has been changed and is no longer valid.");
     let recipient = Email::from_stored(&past.recipient).map_err(|_| unreadable())?;
     let callback_url = CallbackUrl::parse(past.callback_url).map_err(|_| unreadable())?;
     let origin =
@@ -119,7 +125,7 @@ fn new_job(state: &AppState, past: PastRequest) -> Result<Option<NewJob>, Action
         portal: past.portal,
         portal_quota: portal.recipient_quota.clone(),
         deadline: portal.deadline,
-        // A retry does not count towards the quota of a client.
+        // A retry does not count towards any client's quota.
         client: String::new(),
         request_id: past.request_id,
         traceparent: past.traceparent,

@@ -1,5 +1,5 @@
-//! What every request handler shares: the connection pool, the group commits, the rate limiter, the queue monitor and
-//! the checked settings.
+//! The state that all request handlers share: the connection pool, the group commits, the rate limiter, the queue
+//! monitor and the checked settings.
 
 use std::{io, sync::Arc};
 
@@ -23,33 +23,34 @@ use crate::{
     webhook::log::WebhookLog,
 };
 
-/// The committer of requests, its helper and the committer of webhooks have one connection each.
+/// The committer for requests, its helper and the committer for webhooks use one connection each.
 const COMMITTER_CONNECTIONS: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) pool: PgPool,
-    /// The quotas and the deadline of new jobs.
+    /// The quotas, the duplicate window and the default deadline for new jobs.
     pub(crate) enqueue_policy: EnqueuePolicy,
     pub(crate) requests: GroupCommit<NewJob, Enqueued>,
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
-    /// The portals and the words, which SIGHUP reloads.
+    /// The portals and the messages in `MAIL_TEMPLATES`, which SIGHUP reloads.
     pub(crate) live: Arc<Live<LiveSettings>>,
-    /// Which portals no worker knows yet.
+    /// The portals that no running worker has loaded yet.
     pub(crate) portal_readiness: PortalReadiness,
     /// Logs refused origins.
     pub(crate) refused_origins: RefusedOrigins,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
-    /// `None` if the settings of the confirm page are not set.
+    /// `None` if the confirm page is not configured.
     pub(crate) confirm_page: Option<Arc<ConfirmPage>>,
     pub(crate) webhooks: WebhookSettings,
-    /// Counts webhooks for the log.
+    /// Counts the webhooks for the log.
     pub(crate) webhook_log: WebhookLog,
     /// Reports that this api is running, and reads which programs are running.
     pub(crate) reporter: ProgramReporter,
-    /// Notified if a request waits for what the workers report.
+    /// Notified when a request is rejected because no worker has loaded its portal. This api then reports within a
+    /// second, and reads the workers' latest reports.
     pub(crate) report_wanted: Notify,
     /// Detects when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
@@ -61,7 +62,7 @@ impl AppState {
     /// Creates the state from the settings. Does not connect to Postgres yet.
     ///
     /// # Errors
-    /// The operating system cannot start the threads that write commits.
+    /// Fails if the operating system cannot start the threads of the group commits.
     pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
         let live = Arc::new(Live::new(settings.live.clone()));
         let state = Self {
@@ -111,7 +112,7 @@ impl AppState {
         Ok(Arc::new(state))
     }
 
-    /// Notes which of these portals the live workers know, after a report or a reload.
+    /// Updates which of these portals the running workers have loaded. Called after each report and each reload.
     pub(crate) fn note_worker_portals(&self, portals: &PortalList) {
         let summary = self.reporter.latest();
         let known_to_workers = summary.as_ref().and_then(ProgramsSummary::worker_portals);

@@ -1,7 +1,7 @@
-//! Finds the client's address: the socket's peer, or the address that a trusted proxy names.
+//! Finds the client's address: the socket's peer, or the address that a trusted proxy reports.
 //!
-//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as the
-//! client: all callers of the proxy then share one bucket, and no caller can choose another bucket.
+//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts
+//! as the client: all callers of the proxy then share one rate limit, and no caller can choose another one.
 
 use std::{net::IpAddr, num::NonZeroUsize};
 
@@ -12,15 +12,15 @@ use super::{
     trusted_proxies::TrustedProxies,
 };
 
-/// Where a trusted proxy names the client.
+/// Where a trusted proxy puts the client's address.
 #[derive(Debug, Clone, Default)]
 pub enum ClientIpSource {
-    /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries further to
-    /// the left were written by the client and may be forged. poem's `RealIp` trusts such entries.
+    /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries
+    /// further to the left come from the client and may be forged. poem's `RealIp` trusts such entries.
     #[default]
     ForwardedFor,
-    /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last entry. This is
-    /// for proxies whose own addresses appear in the header and are not known in advance.
+    /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last entry.
+    /// This is for proxies whose own addresses appear in the header and are not known in advance.
     ForwardedForHops(NonZeroUsize),
     /// `CLIENT_IP_HEADER`: a header that contains only the client's address.
     Header(HeaderName),
@@ -31,40 +31,41 @@ pub enum ClientIpSource {
 pub struct FoundClient {
     /// The client's address. IPv4-mapped IPv6 addresses (`::ffff:…`) are returned as IPv4.
     pub address: IpAddr,
-    /// Why this address is the client's.
+    /// Why this address counts as the client's.
     pub reason: ClientReason,
 }
 
-/// Why an address counts as the client's. Positions count entries of `X-Forwarded-For` from the right, from 1.
+/// Why an address counts as the client's. Positions in `X-Forwarded-For` are counted from the right, starting at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientReason {
-    /// The peer is not in `TRUSTED_PROXIES`. The peer counts, and its headers are ignored.
+    /// The peer is not in `TRUSTED_PROXIES`. The peer's address is used, and its headers are ignored.
     UntrustedPeer,
-    /// The request lacks the header. The peer counts.
+    /// The peer is a trusted proxy, but did not send the header with the client's address. The peer's address is used.
     HeaderMissing,
-    /// The entry of `X-Forwarded-For` at `position`. Without `TRUSTED_PROXY_HOPS`, it is the first that is not a trusted proxy.
+    /// The address comes from the entry of `X-Forwarded-For` at `position`. Without `TRUSTED_PROXY_HOPS`, this is the
+    /// first entry that is not a trusted proxy.
     Entry {
         /// The position of the entry.
         position: usize,
     },
-    /// The entry of `X-Forwarded-For` at `position` is not an address. The entry to the right of it counts, or the peer if there
-    /// is none. With `TRUSTED_PROXY_HOPS`, the peer counts.
+    /// The entry of `X-Forwarded-For` at `position` is not an address. The address in the entry to its right is used,
+    /// or the peer's address if there is no such entry. With `TRUSTED_PROXY_HOPS`, the peer's address is always used.
     EntryMalformed {
         /// The position of the malformed entry.
         position: usize,
     },
-    /// All entries of `X-Forwarded-For` are trusted proxies. The leftmost counts.
+    /// All entries of `X-Forwarded-For` are trusted proxies. The leftmost address is used.
     OnlyProxies,
-    /// `X-Forwarded-For` has fewer entries than `TRUSTED_PROXY_HOPS` says. The peer counts.
+    /// `X-Forwarded-For` has fewer entries than `TRUSTED_PROXY_HOPS` requires. The peer's address is used.
     TooFewEntries {
         /// The number of entries.
         entries: usize,
     },
-    /// The address in `CLIENT_IP_HEADER`.
+    /// The address comes from the header named by `CLIENT_IP_HEADER`.
     HeaderAddress,
-    /// `CLIENT_IP_HEADER` occurs more than once. The peer counts.
+    /// The header named by `CLIENT_IP_HEADER` occurs more than once. The peer's address is used.
     HeaderRepeated,
-    /// `CLIENT_IP_HEADER` is not a single address. The peer counts.
+    /// The header named by `CLIENT_IP_HEADER` does not contain exactly one address. The peer's address is used.
     HeaderMalformed,
 }
 
@@ -76,13 +77,13 @@ pub struct ClientIpFinder {
 }
 
 impl ClientIpFinder {
-    /// Trusts `source` in requests from `trusted`.
+    /// Creates a finder that trusts `source` in requests from `trusted`.
     #[must_use]
     pub fn new(trusted: TrustedProxies, source: ClientIpSource) -> Self {
         Self { trusted, source }
     }
 
-    /// The client's address, and why it is this one.
+    /// Returns the client's address and the reason for this choice.
     #[must_use]
     pub fn find(&self, peer: IpAddr, headers: &HeaderMap) -> FoundClient {
         let peer = peer.to_canonical();
@@ -123,13 +124,13 @@ impl ClientIpFinder {
         !self.trusted.is_empty()
     }
 
-    /// Where a trusted proxy names the client.
+    /// Where a trusted proxy puts the client's address.
     #[must_use]
     pub fn source(&self) -> &ClientIpSource {
         &self.source
     }
 
-    /// The header in which a trusted proxy names the client.
+    /// The header in which a trusted proxy puts the client's address.
     #[must_use]
     pub fn header(&self) -> HeaderName {
         match &self.source {
@@ -139,10 +140,10 @@ impl ClientIpFinder {
     }
 }
 
-/// The entry of `X-Forwarded-For` at a position from the right.
+/// Returns the address in the entry of `X-Forwarded-For` at `position`, counted from the right.
 ///
 /// # Errors
-/// Why the entry names no client.
+/// The reason why the entry cannot be used.
 fn at_position(position: usize, headers: &HeaderMap) -> Result<FoundClient, ClientReason> {
     let Some(entry) = entries_from_the_right(headers).nth(position - 1) else {
         let entries = entries_from_the_right(headers).count();
@@ -155,10 +156,10 @@ fn at_position(position: usize, headers: &HeaderMap) -> Result<FoundClient, Clie
     Ok(FoundClient { address, reason: ClientReason::Entry { position } })
 }
 
-/// The only address in a header.
+/// Returns the address in a header that contains nothing else.
 ///
 /// # Errors
-/// Why the header names no client.
+/// The reason why the header cannot be used.
 fn in_header(name: &HeaderName, headers: &HeaderMap) -> Result<FoundClient, ClientReason> {
     if !headers.contains_key(name) {
         return Err(ClientReason::HeaderMissing);
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_trusted_proxies_the_right_most_untrusted_address_is_the_client() {
+    fn behind_trusted_proxies_the_rightmost_untrusted_address_is_the_client() {
         for (peer, lines, expected) in [
             ("10.0.0.1", &["198.51.100.1"][..], "198.51.100.1"),
             ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
@@ -240,11 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn with_hops_the_entry_at_that_position_from_the_right_is_the_client() {
+    fn with_hops_the_entry_at_the_configured_position_from_the_right_is_the_client() {
         for (hops, lines, expected) in [
             (1, &["198.51.100.1"][..], "198.51.100.1"),
             (1, &["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
-            // The last address is the platform's own, and no setting can list it.
+            // The last address belongs to the platform, and is not known in advance.
             (2, &["198.51.100.1, 203.0.113.99"], "198.51.100.1"),
             (2, &["6.6.6.6", "198.51.100.1:5555,203.0.113.99"], "198.51.100.1"),
             (2, &["6.6.6.6, 198.51.100.1", "203.0.113.99"], "198.51.100.1"),
@@ -253,7 +254,7 @@ mod tests {
             (2, &["198.51.100.1", ""], "198.51.100.1"),
             (2, &["\u{ff}, 198.51.100.1, 203.0.113.99"], "198.51.100.1"),
             (3, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "198.51.100.1"),
-            // A trusted proxy at that position may be a back end that sends its own requests.
+            // Even a trusted address at the position is the client: a trusted back end can send its own requests.
             (2, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {
             let source = ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn with_too_few_entries_or_no_address_at_that_position_the_peer_is_the_client() {
+    fn if_the_entry_at_the_configured_position_is_missing_or_malformed_the_peer_is_the_client() {
         for (hops, lines) in [
             (1, &[][..]),
             (1, &[""]),
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_header_is_one_line_with_one_address_from_a_trusted_proxy() {
+    fn client_ip_header_must_be_one_line_with_one_address_from_a_trusted_proxy() {
         let name = HeaderName::from_static("fly-client-ip");
         for (lines, expected) in [
             (&["198.51.100.1"][..], "198.51.100.1"),
@@ -290,7 +291,7 @@ mod tests {
             (&["::ffff:198.51.100.1"], "198.51.100.1"),
             (&["2001:db8::1"], "2001:db8::1"),
             (&["[2001:db8::1]:5555"], "2001:db8::1"),
-            // A proxy may name another trusted address: a back end that sends its own requests.
+            // Even a trusted address in the header is the client: a trusted back end can send its own requests.
             (&["10.0.0.3"], "10.0.0.3"),
             (&[], "10.0.0.1"),
             (&[""], "10.0.0.1"),
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_names_the_entry_or_says_why_the_peer_counts() {
+    fn the_reason_gives_the_entry_or_explains_why_the_peer_is_used() {
         use ClientReason::*;
         let hops = |hops| ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
         let named = || ClientIpSource::Header(HeaderName::from_static("fly-client-ip"));

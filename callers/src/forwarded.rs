@@ -1,18 +1,18 @@
-//! Reads addresses from the headers in which proxies name their callers.
+//! Reads addresses from the headers in which proxies report their callers.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName};
 
-/// The header to which each proxy appends the address that called it.
+/// The header to which each proxy appends the address of its caller.
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The entries of all lines of `X-Forwarded-For`, the last entry first. Empty entries are included, because a proxy that does
-/// not know its caller still adds an entry.
+/// The entries of all lines of `X-Forwarded-For`, the last entry first. Empty entries are included, because a proxy
+/// that does not know its caller's address may add an empty entry.
 pub fn entries_from_the_right(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the client would
-    // hide what a proxy appended to that line, and the proxy would count as the client.
+    // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the client
+    // would hide the address that a proxy appended to that line, and the proxy would count as the client.
     lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
 }
 
@@ -23,8 +23,8 @@ pub(super) fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option
     lines.next().is_none().then_some(first.as_bytes())
 }
 
-/// Parses an address with or without a port. An IPv6 address may have brackets and a zone. IPv4-mapped IPv6 addresses are returned
-/// as IPv4. `None` for anything else, and for `0.0.0.0` and `::`.
+/// Parses an address with or without a port. An IPv6 address may have brackets and a zone. IPv4-mapped IPv6 addresses
+/// are returned as IPv4. Returns `None` for anything else, and for `0.0.0.0` and `::`.
 #[must_use]
 pub fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
     let entry = str::from_utf8(entry).ok()?.trim_ascii();

@@ -1,9 +1,9 @@
-//! Finds the client address of a request, which decides whose rate limit the request counts against. A reverse proxy in front of
-//! the api names the client in a header; `TRUSTED_PROXIES`, `CLIENT_IP_HEADER` and `TRUSTED_PROXY_HOPS` say which header to
-//! trust.
+//! Finds the client address of a request, which decides whose rate limit the request counts against. A reverse proxy in
+//! front of the api reports the client's address in a header. `TRUSTED_PROXIES`, `CLIENT_IP_HEADER` and
+//! `TRUSTED_PROXY_HOPS` determine which header is trusted.
 //!
-//! The api asks for the address of each request. `magic-link-worker check --peer` also shows the reason, for a request that an
-//! operator describes. The crate logs nothing and counts nothing.
+//! The api uses this crate for its rate limits. For a request that an operator describes, `magic-link-worker check
+//! --peer` uses it to show the client address and the reason. This crate writes no logs and no metrics.
 
 mod client_ip;
 mod forwarded;

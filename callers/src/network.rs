@@ -1,4 +1,4 @@
-//! The networks that rate limits count by, and private addresses.
+//! The networks that rate limits apply to, and the check for private addresses.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -13,9 +13,9 @@ pub const CLIENT: PrefixLength = PrefixLength { v4: 32, v6: 64 };
 /// How many leading bits of an address identify its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrefixLength {
-    /// Bits of an IPv4 address, 0 to 32.
+    /// Number of leading bits of an IPv4 address, 0 to 32.
     pub v4: u8,
-    /// Bits of an IPv6 address, 0 to 128.
+    /// Number of leading bits of an IPv6 address, 0 to 128.
     pub v6: u8,
 }
 
@@ -23,7 +23,7 @@ impl PrefixLength {
     /// The network that contains the address.
     ///
     /// # Panics
-    /// A prefix is longer than an address.
+    /// Panics if the prefix is longer than the address.
     #[must_use]
     pub fn network(self, ip: IpAddr) -> IpNet {
         match ip {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_64() {
+    fn a_client_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
         for (address, network) in
             [("203.0.113.7", "203.0.113.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("::1", "::/64")]
         {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn private_networks_and_this_machine_are_private() {
+    fn private_link_local_and_loopback_addresses_are_private() {
         for (address, expected) in [
             ("10.0.0.1", true),
             ("172.31.0.1", true),

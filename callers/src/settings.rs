@@ -12,24 +12,24 @@ use super::{
     trusted_proxies::TrustedProxies,
 };
 
-/// The settings as text. A blank setting is not set.
+/// The settings as text. A blank string means that the setting is not set.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CallerSettings<'a> {
     /// `TRUSTED_PROXIES`: networks, separated by commas.
     pub trusted_proxies: &'a str,
     /// `CLIENT_IP_HEADER`: the name of a header.
     pub client_ip_header: &'a str,
-    /// `TRUSTED_PROXY_HOPS`: 1 to 16.
+    /// `TRUSTED_PROXY_HOPS`: a number from 1 to 16.
     pub trusted_proxy_hops: &'a str,
 }
 
 const HEADER: (&str, &str) = ("CLIENT_IP_HEADER", "Fly-Client-IP");
 const HOPS: (&str, &str) = ("TRUSTED_PROXY_HOPS", "2");
-/// Maximum value of `TRUSTED_PROXY_HOPS`. No realistic setup has more proxies in a row.
+/// Maximum value of `TRUSTED_PROXY_HOPS`. No realistic setup has a longer chain of proxies.
 const MAX_HOPS: usize = 16;
 
 impl CallerSettings<'_> {
-    /// Parses the settings. Adds an error for each fault.
+    /// Parses the settings. Adds an error to `errors` for each fault.
     pub fn read(&self, errors: &mut SettingErrors) -> Option<ClientIpFinder> {
         let trusted: Option<TrustedProxies> = errors.parse("TRUSTED_PROXIES", "10.0.0.0/8", self.trusted_proxies);
         let source = self.read_source(errors);
@@ -64,7 +64,7 @@ impl CallerSettings<'_> {
     }
 }
 
-/// Parses the name of a header that holds one address.
+/// Parses `CLIENT_IP_HEADER`: the name of a header that contains a single address.
 fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is not the name of a header"))?;
     if name == FORWARDED_FOR {

@@ -15,7 +15,7 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Whether the address belongs to a proxy. Convert IPv4-mapped IPv6 addresses to IPv4 before the call.
+    /// Whether the address belongs to a trusted proxy. Convert IPv4-mapped IPv6 addresses to IPv4 before the call.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
@@ -34,7 +34,7 @@ impl FromStr for TrustedProxies {
 /// Parses a network or a single address from the settings.
 ///
 /// # Errors
-/// What is wrong with the text. The network must not contain all addresses, and IPv4 must not be written as IPv6.
+/// `text` is not a network or an address, is a network of all addresses, or is an IPv4 network written as IPv6.
 pub fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip),
@@ -44,7 +44,7 @@ pub fn parse_network(text: &str) -> Result<IpNet, String> {
         return Err(format!("`{text}` contains every address: list smaller networks"));
     }
     match network {
-        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(format!("write `{text}` as IPv4")),
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(format!("`{text}` must be written as IPv4")),
         _ => Ok(network.trunc()),
     }
 }

@@ -9,14 +9,14 @@ use super::fields::{self, Reader, Tag};
 pub struct Expiry(pub u64);
 
 impl Expiry {
-    /// Whether the link has expired at the time `now`.
+    /// Whether the link has expired by `now`.
     #[must_use]
     pub fn has_passed(self, now: SystemTime) -> bool {
         now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() >= self.0
     }
 }
 
-/// Everything that the confirm page needs. Does not implement `Debug`, because anyone who has the token hash can sign in.
+/// Everything that the confirm page needs. Does not implement `Debug`, because anyone with the token hash can sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// The URL at which Supabase verifies a token, without a query: `https://project.supabase.co/auth/v1/verify`.
@@ -62,7 +62,7 @@ impl Content {
         Some(bytes)
     }
 
-    /// `None` if a field is missing or malformed. Fields that this version does not know are ignored.
+    /// Decodes the fields. `None` if a field is missing or malformed. Unknown fields are ignored.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let fields: Reader = Reader::parse(bytes)?;
         let hash = fields.get(Tag::TokenHash).map(hex);
@@ -79,8 +79,8 @@ impl Content {
     }
 }
 
-/// Decodes lower-case hexadecimal digits. `None` for any other text, because encoding the bytes again would not restore that
-/// text.
+/// Decodes lower-case hexadecimal digits. `None` for any other text. Upper-case digits are not decoded, because `hex`
+/// would not restore them.
 fn hash_from_hex(text: &str) -> Option<Vec<u8>> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if !text.len().is_multiple_of(2) || !text.bytes().all(is_hex) {
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_content_can_be_read_back(
+        fn encoded_content_decodes_to_the_same_content(
             verify_url in ".{0,80}", token_hash in prop_oneof!["[0-9a-f]{56}", "[0-9a-fA-F]{0,60}", ".{0,60}"],
             recipient in proptest::option::of(".{0,80}"), callback_url in ".{0,300}", shown_host in ".{0,80}",
             has_code: bool, language in proptest::option::of(".{0,20}"), expires_at: u64,
@@ -120,14 +120,14 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        fn decoding_arbitrary_bytes_never_panics(bytes: Vec<u8>) {
             Content::from_bytes(&bytes);
         }
     }
 
-    /// Links that the version without languages mailed are still in people's inboxes.
+    /// Links mailed by a version without languages may still be in people's inboxes.
     #[test]
-    fn a_content_of_a_version_without_languages_is_in_english() {
+    fn content_from_a_version_without_languages_is_in_english() {
         let stored = b"\x01\0\x16https://a.example/auth\x03\0\x01x\x05\0\x12https://b.example/\x06\0\x09b.example\
                        \x08\0\x08\0\0\0\0\0\0\0\x01";
         let content = Content {
@@ -141,12 +141,12 @@ mod tests {
             expires_at: Expiry(1),
         };
         assert!(Content::from_bytes(stored) == Some(content.clone()));
-        // Payloads for English mails have no language field, so their length has not changed.
+        // Payloads for English mails have no language field, so they are encoded as before languages were added.
         assert_eq!(content.to_bytes().unwrap(), stored);
     }
 
     #[test]
-    fn a_link_expires_at_its_second() {
+    fn a_link_expires_exactly_at_its_expiry_time() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         assert!(!Expiry(100).has_passed(at(99)));
         assert!(Expiry(100).has_passed(at(100)));

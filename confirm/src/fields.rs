@@ -1,4 +1,4 @@
-//! Tagged fields. Each consists of a byte for its tag, its length as a big-endian `u16`, and its bytes.
+//! Tagged fields. Each field consists of a tag byte, the length of the value as a big-endian `u16`, and the value.
 
 /// The tag of a field. Links in people's inboxes contain these numbers, so they must never change.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -7,14 +7,14 @@ pub(crate) enum Tag {
     VerifyUrl = 1,
     /// A hexadecimal token hash, decoded to bytes.
     TokenHash = 2,
-    /// A token hash of any other form.
+    /// A token hash that is not lower-case hexadecimal, as text.
     TokenText = 3,
     Recipient = 4,
     CallbackUrl = 5,
     ShownHost = 6,
     /// A field without a value. If it is missing, the mail has no code.
     HasCode = 7,
-    /// Seconds since 1970, eight bytes.
+    /// Seconds since 1970, as a big-endian `u64`.
     ExpiresAt = 8,
     /// A language tag. If it is missing, the mail is in English.
     Language = 9,
@@ -33,7 +33,7 @@ pub(crate) fn push(bytes: &mut Vec<u8>, tag: Tag, value: &[u8]) -> Option<()> {
 pub(crate) struct Reader<'a>(Vec<(u8, &'a [u8])>);
 
 impl<'a> Reader<'a> {
-    /// `None` if a field is cut off, or if a tag occurs twice.
+    /// Parses the fields. `None` if a field is cut off, or if a tag occurs twice.
     pub(crate) fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let mut fields: Vec<(u8, &[u8])> = vec![];
         while let Some((&tag, rest)) = bytes.split_first() {
@@ -48,12 +48,12 @@ impl<'a> Reader<'a> {
         Some(Self(fields))
     }
 
-    /// A field's bytes.
+    /// The value of a field. `None` if the field is missing.
     pub(crate) fn get(&self, tag: Tag) -> Option<&'a [u8]> {
         self.0.iter().find(|(known, _)| *known == tag as u8).map(|(_, value)| *value)
     }
 
-    /// A field that is text.
+    /// The value of a field as text. `None` if the field is missing or not valid UTF-8.
     pub(crate) fn text(&self, tag: Tag) -> Option<String> {
         String::from_utf8(self.get(tag)?.to_vec()).ok()
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_by_their_tag_and_unknown_ones_are_ignored() {
+    fn fields_are_found_by_tag_and_unknown_fields_are_ignored() {
         let mut bytes = vec![200, 0, 1, b'x'];
         push(&mut bytes, Tag::Recipient, b"ann@example.com").unwrap();
         let fields = Reader::parse(&bytes).unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_repeated_field_is_refused() {
+    fn a_truncated_or_repeated_field_is_refused() {
         let mut bytes = vec![];
         push(&mut bytes, Tag::Recipient, b"ann@example.com").unwrap();
         for length in 1..bytes.len() {

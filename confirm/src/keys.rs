@@ -1,8 +1,8 @@
 //! `CONFIRM_KEY`, and the payloads of confirm links, which are encrypted with it.
 //!
 //! A payload is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes),
-//! ciphertext and tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same
-//! payload with the same key: a retry mails exactly the same link, whichever worker runs it.
+//! ciphertext and tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the
+//! same payload with the same key: a retry mails exactly the same link, whichever worker runs it.
 
 use std::str::FromStr;
 
@@ -19,12 +19,12 @@ use super::{content::Content, mend::mend};
 
 const VERSION: u8 = 1;
 const NONCE_LENGTH: usize = 24;
-/// Maximum length, in bytes, of the text passed to `decode`. A link has at most 2,000 characters; the rest allows for what mail
-/// programs add.
+/// Maximum length, in bytes, of the text passed to `decode`. A link has at most 2,000 characters. The rest of this
+/// limit leaves room for characters that mail programs add.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-/// The keys. The first key encrypts new payloads, and every key can decrypt payloads, so that a key can be replaced while
-/// links that were made with it are still in inboxes. Does not implement `Debug`.
+/// The keys. The first key encrypts new payloads, and every key can decrypt payloads, so that a key can be replaced
+/// while links that were made with it are still in inboxes. Does not implement `Debug`.
 #[derive(Clone)]
 pub struct ConfirmKeys(Vec<ConfirmKey>);
 
@@ -32,7 +32,7 @@ pub struct ConfirmKeys(Vec<ConfirmKey>);
 struct ConfirmKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-    /// Makes nonces. The HMAC's key differs from the cipher's key, because a key should serve only one purpose.
+    /// Derives nonces. The HMAC's key differs from the cipher's key, because a key should serve only one purpose.
     nonces: Hmac<Sha256>,
 }
 
@@ -42,8 +42,8 @@ pub enum DecodeError {
     /// The text is cut off, too long, or not a payload at all.
     #[error("the text is not the last part of a confirm link, or it is cut off")]
     Format,
-    /// The payload was encrypted with a key that is not listed.
-    #[error("the confirm link's key is not in CONFIRM_KEY")]
+    /// The payload was encrypted with a key that is not in `CONFIRM_KEY`.
+    #[error("the confirm link was encrypted with a key that is not in CONFIRM_KEY")]
     UnknownKey,
     /// The payload was changed.
     #[error("the confirm link was changed")]
@@ -51,7 +51,7 @@ pub enum DecodeError {
 }
 
 impl ConfirmKeys {
-    /// The keys' ids in hexadecimal digits, in order.
+    /// The keys' ids in hexadecimal, in the order of `CONFIRM_KEY`.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         self.0.iter().map(|key| key.id.to_string()).collect()
@@ -63,8 +63,8 @@ impl ConfirmKeys {
         self.0[0].id
     }
 
-    /// Encrypts `content` with the key whose id is `key`, and returns the payload. `None` if that key is not listed, or if a
-    /// field is 64 KiB or longer.
+    /// Encrypts `content` with the key whose id is `key`, and returns the payload. `None` if that key is not listed, or
+    /// if a field is 64 KiB or longer.
     #[must_use]
     pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
         let key = self.0.iter().find(|known| known.id == key)?;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_gives_its_content_back_and_shows_nothing_of_it() {
+    fn a_payload_decodes_to_its_content_and_reveals_none_of_it() {
         let keys = keys(&[1]);
         let payload = payload(&keys);
         assert!(keys.decode(&payload) == Ok(content()));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_content_gives_the_same_payload_and_another_content_another_nonce() {
+    fn the_same_content_gives_the_same_payload_and_different_content_a_different_nonce() {
         let keys = keys(&[1]);
         assert_eq!(payload(&keys), payload(&keys));
         let other = keys.encode(&Content { has_code: false, ..content() }, keys.current()).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_every_changed_byte_is_refused() {
+    fn every_truncated_or_altered_payload_is_refused() {
         let keys = keys(&[1]);
         let payload = payload(&keys);
         for length in 0..payload.len() {
@@ -191,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_of_another_key_is_refused_and_an_old_key_reads_its_payloads() {
+    fn a_payload_with_an_unlisted_key_is_refused_and_an_old_key_can_still_decrypt() {
         let old = payload(&keys(&[1]));
         assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
         let both = keys(&[2, 1]);
         assert!(both.decode(&old) == Ok(content()));
-        // A retry uses the key of the first mail, so it makes the same payload again.
+        // A retry uses the same key as the first mail, so it produces the same payload.
         assert_eq!(both.encode(&content(), keys(&[1]).current()), Some(old));
         assert_eq!(keys(&[2]).encode(&content(), keys(&[1]).current()), None);
     }
 
     #[test]
-    fn what_mail_programs_add_does_not_matter() {
+    fn characters_that_mail_programs_add_are_ignored() {
         let keys = keys(&[1]);
         let payload = payload(&keys);
         let (first, second) = payload.split_at(76);
@@ -215,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_text_is_not_read() {
+    fn a_huge_payload_is_refused_without_decoding() {
         assert_eq!(error(keys(&[1]).decode(&"A".repeat(100 * 1024))), Some(DecodeError::Format));
     }
 
     #[test]
-    fn a_key_is_32_bytes_of_base64() {
+    fn a_malformed_key_is_rejected() {
         for text in ["", "AAAA", "not base64!", &format!("{},", BASE64_STANDARD.encode([0; 32]))] {
             assert!(text.parse::<ConfirmKeys>().is_err(), "{text}");
         }
@@ -228,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
+        fn arbitrary_text_is_refused_without_a_panic(text in ".*") {
             prop_assert!(keys(&[1]).decode(&text).is_err());
         }
     }

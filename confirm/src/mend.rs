@@ -1,12 +1,12 @@
 //! Repairs the last part of a confirm link if a mail program has changed it.
 //!
-//! A payload consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much
-//! is harmless: the payload is authenticated.
+//! A payload consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing
+//! too much is harmless: the payload is authenticated.
 
 use std::borrow::Cow;
 
-/// Removes characters that do not occur in payloads, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
-/// that followed the link in the surrounding text.
+/// Removes characters that do not occur in payloads, percent-encoded or not: for example line breaks, spaces, and a `>`
+/// or `.` that followed the link in the surrounding text.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_of_a_payload) {
         return Cow::Borrowed(text);
@@ -27,7 +27,7 @@ fn is_of_a_payload(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Whether the text begins with a `%` and two hexadecimal digits.
+/// Whether the first character of `text`, a `%`, is followed by two hexadecimal digits.
 fn is_escape(text: &str) -> bool {
     text.as_bytes().get(1..3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_mail_programs_add_is_removed() {
+    fn characters_that_mail_programs_add_are_removed() {
         for (text, expected) in [
             ("AbC-_9", "AbC-_9"),
             ("AbC>", "AbC"),
@@ -59,12 +59,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mended_payload_has_only_characters_of_a_payload(text in ".*") {
+        fn a_repaired_payload_contains_only_payload_characters(text in ".*") {
             prop_assert!(mend(&text).bytes().all(is_of_a_payload));
         }
 
         #[test]
-        fn a_payload_stays_as_it_is(payload in "[A-Za-z0-9_-]*") {
+        fn an_intact_payload_is_not_changed(payload in "[A-Za-z0-9_-]*") {
             prop_assert_eq!(&*mend(&payload), &*payload);
         }
     }

@@ -7,11 +7,11 @@ use url::{Host, Url};
 /// The path of the confirm page, below [`PublicUrl`].
 pub const CONFIRM_PATH: &str = "/auth/confirm/";
 
-/// An https address, or http on a loopback host, without query, fragment or user. It has a path if a proxy serves the api
-/// below that path.
+/// An https address, or http on a loopback host, without query, fragment or user. It has a path if a proxy serves the
+/// api below that path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// Without a slash at the end.
+    /// The address, without a slash at the end.
     text: String,
     origin: String,
     host: Host,
@@ -30,9 +30,9 @@ impl PublicUrl {
         &self.origin
     }
 
-    /// Whether `host` belongs to the same registrable domain as this address, such as `example.com`
-    /// (<https://publicsuffix.org>). People and mail filters distrust a mail from one domain that links to another. Also true
-    /// if either host is not a public name, such as `localhost` or an IP address.
+    /// Whether `host` and this address belong to the same registrable domain (<https://publicsuffix.org>), such as
+    /// `example.com`. People and mail filters distrust a mail from one domain that links to another. Also true if
+    /// either host is not a public name, such as `localhost` or an IP address.
     #[must_use]
     pub fn shares_domain_with(&self, host: &str) -> bool {
         let host = Host::parse(host);
@@ -59,7 +59,7 @@ impl FromStr for PublicUrl {
         let url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
         let host = url.host().ok_or_else(|| format!("`{text}` has no host"))?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
-            return Err(format!("`{text}` does not begin with https:// (http is only for loopback)"));
+            return Err(format!("`{text}` does not begin with https:// (http is allowed only for loopback)"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!("`{text}` has a query or a fragment"));
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_url_is_https_or_loopback_and_has_nothing_behind_its_path() {
+    fn a_public_url_is_https_or_loopback_and_has_no_query_fragment_or_user() {
         for (text, link, origin) in [
             ("https://login.example.com", "https://login.example.com/auth/confirm/W", "https://login.example.com"),
             ("https://login.example.com/", "https://login.example.com/auth/confirm/W", "https://login.example.com"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_one_registrable_domain_share_it() {
+    fn hosts_share_a_domain_if_their_registrable_domain_is_the_same() {
         for (url, host, shares) in [
             ("https://login.example.com", "example.com", true),
             ("https://login.example.com", "portal.EXAMPLE.com", true),

@@ -1,13 +1,13 @@
 //! Group commit: requests that arrive during a commit are committed together in the next commit.
 //!
-//! Each commit waits for the disk, so requests that are committed one by one would queue. There is no timer: a single request
-//! on an idle system is committed at once.
+//! Each commit waits for the disk, so requests would queue up if they were committed one by one. There is no timer: a
+//! single request on an idle system is committed immediately.
 //!
-//! Each committer has its own thread and connection. On a shared runtime, the committer would not see Postgres's answer until
-//! the runtime had read all incoming requests, and Postgres would be idle in the meantime.
+//! Each committer has its own thread and connection. On a shared runtime, the committer would not see Postgres's answer
+//! until the runtime had read all incoming requests, and Postgres would be idle in the meantime.
 //!
-//! Requests for links come in bursts, and one connection uses only one processor of the Postgres server. So a second committer,
-//! the helper, takes a separate batch while enough requests wait.
+//! Requests for links come in bursts, and one connection uses only one processor of the Postgres server. So a second
+//! committer, the helper, takes a separate batch while enough requests wait.
 
 use std::{
     io,
@@ -43,16 +43,17 @@ use crate::{
 
 /// Maximum number of requests in one commit, so that a statement takes only milliseconds.
 const MAX_BATCH: usize = 256;
-/// Maximum number of requests that wait for their commit. If more requests waited, callers would time out before the commit.
+/// Maximum number of requests that wait to be committed. If more requests waited, callers would time out before the
+/// commit.
 const MAX_WAITING: usize = 4_096;
-/// If this many requests wait while a commit is under way, the helper takes them. Fewer requests are left for the next commit,
-/// because a request costs less in a larger batch.
+/// If this many requests wait while a commit is under way, the helper takes them. Fewer requests are left for the next
+/// commit, because a request costs less in a larger batch.
 const HELPER_THRESHOLD: usize = 64;
 
 /// Why a request was not committed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
-    /// Too many requests wait for their commit.
+    /// Too many requests are waiting to be committed.
     #[error("too many requests are waiting to be committed")]
     Busy,
     /// The database failed. If its answer was lost, the request may have been committed.
@@ -79,7 +80,7 @@ impl CommitError {
         }
     }
 
-    /// Whether a later retry can help.
+    /// Whether the request may succeed if it is repeated later.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
@@ -92,12 +93,13 @@ impl CommitError {
 /// Called after each commit, with the number of requests and the time until it succeeded or failed.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer: takes requests and returns the outcome of each. The committer and its helper each have their own thread and
-/// their own connection, which is opened with the options of the given pool. Clones share the same committer.
+/// A committer: takes requests and returns the outcome of each. The committer and its helper, if it has one, each have
+/// their own thread and their own connection, which is opened with the options of the given pool. Clones share the same
+/// committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
     requests: mpsc::Sender<Pending<Request, Outcome>>,
-    /// The helper, if there is one.
+    /// The channel that calls the helper, if there is one.
     helper: Option<mpsc::Sender<CallForHelp>>,
 }
 
@@ -114,7 +116,7 @@ struct CallForHelp;
 #[derive(Debug)]
 enum Pending<Request, Outcome> {
     Request(PendingRequest<Request, Outcome>),
-    /// See [`GroupCommit::check`].
+    /// A check that the database is reachable. See [`GroupCommit::check`].
     Check(oneshot::Sender<Result<(), CommitError>>),
 }
 
@@ -132,15 +134,15 @@ impl GroupCommit<NewJob, Enqueued> {
     /// Commits requests for links, with a helper, and wakes the workers. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// The operating system refuses to create a thread.
+    /// The thread or its runtime cannot be created.
     pub fn of_requests(pool: &PgPool, policy: EnqueuePolicy, on_commit: OnCommit) -> io::Result<Self> {
         let (policy, notifier) = (Arc::new(policy), NotifyLimiter::start(pool.clone()));
         let write: BatchWrite<NewJob, Enqueued> = Arc::new(move |session, requests| {
             let (policy, notifier) = (Arc::clone(&policy), notifier.clone());
             Box::pin(async move {
                 let outcomes = enqueue_in(session, &policy, requests).await?;
-                // Refused requests wake no worker. Callers do not wait for the notification, so its absence does not reveal
-                // that a recipient is suppressed.
+                // Requests that were not queued wake no worker. Callers do not wait for the notification, so its
+                // absence does not reveal that a recipient is suppressed.
                 if outcomes.contains(&Enqueued::Queued) {
                     notifier.notify();
                 }
@@ -155,7 +157,7 @@ impl GroupCommit<Report, ReportOutcome> {
     /// Starts a committer for Mailgun's reports. See [`take_reports()`](crate::take_reports()).
     ///
     /// # Errors
-    /// The operating system refuses to create a thread.
+    /// The thread or its runtime cannot be created.
     pub fn of_reports(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
@@ -165,17 +167,17 @@ impl GroupCommit<Seal, SendDecision> {
     /// Starts a committer that stores links and decides whether their mails may be sent.
     ///
     /// # Errors
-    /// The operating system refuses to create a thread.
+    /// The thread or its runtime cannot be created.
     pub fn of_seals(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
 }
 
 impl GroupCommit<Finish, Recorded> {
-    /// Starts a committer for the ends of jobs. See [`finish()`](crate::finish()).
+    /// Starts a committer that records how jobs ended. See [`finish()`](crate::finish()).
     ///
     /// # Errors
-    /// The operating system refuses to create a thread.
+    /// The thread or its runtime cannot be created.
     pub fn of_finishes(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
@@ -185,7 +187,7 @@ impl GroupCommit<Requeue, Requeued> {
     /// Starts a committer for requeues. See [`requeue()`](crate::requeue()).
     ///
     /// # Errors
-    /// The operating system refuses to create a thread.
+    /// The thread or its runtime cannot be created.
     pub fn of_requeues(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(requeue_in(session, jobs))))
     }
@@ -196,7 +198,7 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// Starts the committer. It ends when its last clone is dropped.
+    /// Starts the committer, which runs until the last clone of the returned value is dropped.
     fn start(pool: &PgPool, on_commit: OnCommit, write: BatchWrite<Request, Outcome>) -> io::Result<Self> {
         let (requests, committer) = Committer::of(write, on_commit);
         committer.spawn(pool, Committer::run)?;
@@ -211,7 +213,8 @@ where
         Ok(Self { requests, helper: Some(helper) })
     }
 
-    /// Commits a request with the next batch, and returns its outcome. A caller that stops waiting does not stop the commit.
+    /// Commits a request with the next batch, and returns its outcome. If the caller stops waiting, the commit still
+    /// takes place.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -229,7 +232,8 @@ where
         outcome.await.unwrap_or(Err(CommitError::Busy))
     }
 
-    /// Checks that a commit would succeed now: the committer has, or can get, a connection to a server that accepts writes.
+    /// Checks that a commit would succeed now: the committer has, or can get, a connection to a server that accepts
+    /// writes.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -240,7 +244,7 @@ where
     }
 }
 
-/// Writes the batches, one after the other.
+/// Writes batches, one after the other.
 struct Committer<Request, Outcome> {
     /// The committer that is taking requests holds this lock, even while it waits for the next request.
     waiting: Arc<Mutex<mpsc::Receiver<Pending<Request, Outcome>>>>,
@@ -259,7 +263,7 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// Creates a committer, and the sender of its requests.
+    /// Creates a committer and the channel through which it receives requests.
     fn of(write: BatchWrite<Request, Outcome>, on_commit: OnCommit) -> (mpsc::Sender<Pending<Request, Outcome>>, Self) {
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         (requests, Self { waiting: Arc::new(Mutex::new(waiting)), write, on_commit })
@@ -275,7 +279,7 @@ where
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("committer".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                // A connection belongs to the runtime that opened it.
+                // Create the pool here: its connection works only in the runtime that opens it.
                 let pool = options.max_connections(1).connect_lazy_with(server);
                 work(self, Session::of(&pool)).await;
             });
@@ -288,9 +292,9 @@ where
         let mut last_size = 0;
         loop {
             let mut waiting = self.waiting.lock().await;
-            // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would
-            // contain only the first of their requests, and the remaining requests would wait for that commit. On an idle
-            // system this costs nothing.
+            // Callers that have just been answered may immediately send another request. Yield to let them do so:
+            // without the yield, the next batch would contain only the first of their requests, and the others would
+            // wait for that commit. On an idle system, the yield costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
@@ -306,7 +310,8 @@ where
         }
     }
 
-    /// Takes a batch whenever many requests wait, until the `calls` channel is closed.
+    /// On each call for help, commits batches for as long as many requests are waiting. Returns when the `calls` channel
+    /// is closed.
     async fn help(self, mut session: Session, mut calls: mpsc::Receiver<CallForHelp>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while calls.recv().await.is_some() {
@@ -343,7 +348,7 @@ where
             outage =
                 outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
             for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                // Sending fails only if the caller no longer waits.
+                // Sending fails only if the caller is no longer waiting.
                 let _ = caller.send(outcome);
             }
         } else if let Err(error) = session.check().await {
@@ -388,8 +393,8 @@ where
     }
 }
 
-/// Refuses the requests that arrived while a batch was failing because of an outage. They have waited long enough: if each
-/// batch were tried in turn, the timeouts would add up.
+/// Refuses the requests that arrived while a batch was failing because of an outage. They have waited long enough: if
+/// each batch were tried in turn, the timeouts would add up.
 fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Pending<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
         match waiting {

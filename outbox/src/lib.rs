@@ -1,14 +1,15 @@
 //! The outbox: the job tables and everything that the two programs do with these tables.
 //!
-//! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job ended
-//! (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows (`maintenance`). Mailgun's
-//! reports update a job after its mail was handed over (`reports`), and `monitor` keeps the state of the queue and of the
-//! upstreams. `group_commit` combines many of these writes into one transaction. `history` reads what operators want to know
-//! about jobs, and `operate` is what operators do: cancel and retry jobs, and pause mail.
+//! The api enqueues jobs (`enqueue`). A worker claims each job, stores the link before mailing it, and records how the
+//! job ended (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows
+//! (`maintenance`). Mailgun's reports update a job after its mail has been handed to Mailgun (`reports`), and `monitor`
+//! tracks the state of the queue and of the upstreams. `group_commit` combines many of these writes into one
+//! transaction. `history` reads what operators want to know about jobs. `operate` contains the operators' actions:
+//! cancelling and retrying jobs, and pausing mail.
 //!
-//! All SQL statements of the two programs are in this crate. The crate knows nothing about HTTP or mail. Deadlines, leases,
-//! pauses and quotas are measured by Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a
-//! lease that another worker has replaced changes nothing.
+//! All SQL statements of the two programs are in this crate. The crate knows nothing about HTTP or mail. Deadlines,
+//! leases, pauses and quotas are measured by Postgres's clock. Every write that a delivery makes to its job includes
+//! the job's [`Lease`]. If another worker has claimed the job in the meantime, the write changes nothing.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

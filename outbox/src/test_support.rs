@@ -1,6 +1,6 @@
-//! For tests and benches only (feature `test-support`): the batched writes that the programs reach through
-//! [`GroupCommit`](crate::GroupCommit), called directly, so that a test decides what is in a batch.
-#![allow(clippy::missing_errors_doc, reason = "the errors are those of the functions that they call")]
+//! For tests and benches only (feature `test-support`): direct access to batched writes that the programs make through
+//! [`GroupCommit`](crate::GroupCommit). Here the caller decides what a batch contains.
+#![allow(clippy::missing_errors_doc, reason = "each function returns the errors of the function that it calls")]
 
 use sqlx::PgPool;
 

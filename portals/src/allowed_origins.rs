@@ -1,7 +1,7 @@
-//! The portals that a link may redirect to: `CALLBACK_ORIGINS`, or the `origins` of a portal in `PORTALS_FILE`.
+//! The origins that links may lead back to: `CALLBACK_ORIGINS`, or the `origins` of a portal in `PORTALS_FILE`.
 //!
-//! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or `http://localhost:*`. Hosts
-//! may be in Unicode.
+//! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or
+//! `http://localhost:*`. Hosts may be in Unicode.
 
 use std::str::FromStr;
 
@@ -10,11 +10,11 @@ use url::Host;
 
 use super::{origin::Origin, portal_origin::PortalOrigin};
 
-/// The allow list. The setting separates entries with commas.
+/// A list of allowed origins. In `CALLBACK_ORIGINS`, the entries are separated by commas.
 #[derive(Debug, Clone)]
 pub struct AllowedOrigins(Vec<AllowedOrigin>);
 
-/// An entry of the list.
+/// An entry in a list of allowed origins.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedOrigin {
     rule: OriginRule,
@@ -26,7 +26,7 @@ pub(crate) struct AllowedOrigin {
 enum OriginRule {
     /// Exactly this origin.
     Exact(Origin),
-    /// Origins with the same scheme and port whose host is this origin's host with exactly one more label in front.
+    /// Each origin that has this origin's scheme and port, and its host with exactly one more label in front.
     Subdomain(Origin),
     /// `http://localhost` on any port.
     Localhost,
@@ -39,8 +39,8 @@ impl AllowedOrigins {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
-    /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence, because it
-    /// specifies more of the host that mails show.
+    /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence over a
+    /// wildcard, so that mails show the whole host.
     #[must_use]
     pub fn find_portal(&self, origin: Origin) -> Option<PortalOrigin> {
         let allowing = self.0.iter().filter(|entry| entry.rule.allows(&origin));
@@ -48,7 +48,7 @@ impl AllowedOrigins {
         Some(PortalOrigin { origin, shown_host: entry.shown_host.clone() })
     }
 
-    /// The host of each entry. For an entry with a wildcard, the host without the wildcard.
+    /// The host of each entry, without the wildcard if there is one.
     pub fn hosts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|entry| match &entry.rule {
             OriginRule::Exact(origin) | OriginRule::Subdomain(origin) => origin.host.to_string(),
@@ -56,7 +56,7 @@ impl AllowedOrigins {
         })
     }
 
-    /// For each entry, an origin that it allows, and the entry itself as a pattern of Supabase's redirect allow list.
+    /// For each entry, an origin that it allows, and the entry itself as a pattern for Supabase's redirect allow list.
     pub fn examples(&self) -> impl Iterator<Item = (String, String)> {
         self.0.iter().map(|entry| match &entry.rule {
             OriginRule::Exact(origin) => (origin.as_str().to_owned(), origin.as_str().to_owned()),
@@ -72,7 +72,8 @@ impl AllowedOrigins {
         self.0.iter().any(|entry| entry.rule.allows(origin))
     }
 
-    /// Whether `http://localhost` is allowed on any port. If it is, any program on the user's machine counts as a portal.
+    /// Whether `http://localhost` is allowed on any port. If it is, any web server on the user's machine counts as a
+    /// portal.
     #[must_use]
     pub fn any_localhost(&self) -> bool {
         self.0.iter().any(|entry| matches!(entry.rule, OriginRule::Localhost))
@@ -80,7 +81,7 @@ impl AllowedOrigins {
 }
 
 impl AllowedOrigin {
-    /// Whether an origin exists that both entries allow.
+    /// Whether there is an origin that both entries allow.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.rule.overlaps(&other.rule)
     }
@@ -90,7 +91,7 @@ impl OriginRule {
     fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (rule, Self::Exact(origin)) | (Self::Exact(origin), rule) => rule.allows(origin),
-            // Both stand for exactly one label.
+            // Each wildcard stands for exactly one label, so two rules overlap only if the rest of the host is the same.
             (Self::Subdomain(own), Self::Subdomain(other)) => own == other,
             (Self::Localhost, Self::Localhost) => true,
             (Self::Subdomain(_), Self::Localhost) | (Self::Localhost, Self::Subdomain(_)) => false,
@@ -158,7 +159,8 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     };
     let parent = PortalOrigin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
     match &parent.origin.host {
-        // Anybody can register a name under a public suffix and would then receive other people's sessions.
+        // Anybody can register a name under a public suffix. If a wildcard allowed such names, their owners could
+        // obtain other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
             Err(format!("`{text}`: anybody can register a name under `{name}`; use your own domain"))
         }
@@ -246,9 +248,9 @@ mod tests {
         }
     }
 
-    /// The caller chooses the label that a wildcard matches and the port of localhost, so mails must not show either.
+    /// The caller chooses the port of localhost and the label that a wildcard matches, so mails must show neither.
     #[test]
-    fn mails_show_only_the_part_of_a_host_that_the_setting_fixes() {
+    fn mails_show_only_the_part_of_a_host_that_the_setting_specifies() {
         let entries = "https://*.preview.example.com:8443, https://pr-7.preview.example.com:8443, \
                        https://*.münchen.example, http://localhost:*, http://localhost:3000";
         let allowed: AllowedOrigins = entries.parse().unwrap();
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_would_allow_other_peoples_sites_is_rejected() {
+    fn invalid_and_overly_broad_entries_are_rejected() {
         for text in [
             "",
             ",",

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// An opaque colour in sRGB, written `#1d5fd6`.
+/// An opaque sRGB colour, written like `#1d5fd6`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Colour {
     /// Red.
@@ -19,14 +19,14 @@ impl Colour {
     /// Black.
     pub const BLACK: Self = Self { red: 0, green: 0, blue: 0 };
 
-    /// The contrast to another colour, 1 to 21 (WCAG 2.2, "contrast ratio").
+    /// The contrast ratio with another colour, from 1 to 21, as WCAG 2.2 defines it.
     #[must_use]
     pub fn contrast(self, other: Self) -> f64 {
         let (one, two) = (self.luminance() + 0.05, other.luminance() + 0.05);
         one.max(two) / one.min(two)
     }
 
-    /// WCAG 2.2, "relative luminance".
+    /// The relative luminance, as WCAG 2.2 defines it.
     fn luminance(self) -> f64 {
         let linear = |channel: u8| match f64::from(channel) / 255.0 {
             channel if channel <= 0.04045 => channel / 12.92,
@@ -40,9 +40,9 @@ impl FromStr for Colour {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a colour like #1d5fd6", text.escape_debug());
+        let wrong = || format!("`{}` is not a hex colour such as #1d5fd6", text.escape_debug());
         let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6).ok_or_else(wrong)?;
-        // `from_str_radix` also accepts a sign.
+        // `from_str_radix` would also accept a sign.
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong());
         }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contrast_is_that_of_wcag() {
+    fn the_contrast_ratio_matches_wcag() {
         for (colour, contrast) in [("#ffffff", 1.0), ("#000000", 21.0), ("#777777", 4.48), ("#767676", 4.54)] {
             let found = colour.parse::<Colour>().unwrap().contrast(Colour::WHITE);
             assert!((found - contrast).abs() < 0.01, "{colour}: {found}");

@@ -8,17 +8,17 @@ use toml::{
 };
 use words::Fault;
 
-/// A file, which finds the line of each fault.
+/// A file, with methods that find the line of a fault.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// The name that errors show.
+    /// The file name shown in errors.
     pub file: &'a str,
-    /// The content.
+    /// The file's content.
     pub text: &'a str,
 }
 
 impl Source<'_> {
-    /// The number of the line that contains this byte, counted from 1.
+    /// Returns the number of the line that contains the byte at `offset`, counted from 1.
     pub(crate) fn line(self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         1 + before.iter().filter(|byte| **byte == b'\n').count()
@@ -35,15 +35,15 @@ pub(crate) struct At<T> {
     pub offset: usize,
 }
 
-/// The fields of one table. Each method looks up one field; fields that nobody looks up are unknown.
+/// The fields of one portal's table. A field that has never been looked up counts as unknown.
 pub(crate) struct Fields<'a> {
     source: Source<'a>,
     table: &'a DeTable<'a>,
     /// Position of the table's heading.
     offset: usize,
-    /// The fields that were looked up.
+    /// The fields that have been looked up.
     known: Vec<&'static str>,
-    /// Line of each field.
+    /// The line number of each field that has been looked up and found.
     pub(crate) lines: BTreeMap<&'static str, usize>,
     pub(crate) faults: Vec<Fault>,
 }
@@ -65,7 +65,8 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    /// A string. `None` if the field is missing or is not a string.
+    /// Returns the string in a field, or `None` if the field is missing. If the value is not a string, adds a fault and
+    /// returns `None`.
     pub(crate) fn text(&mut self, field: &'static str) -> Option<At<&'a str>> {
         let value = self.get(field)?;
         self.as_text(field, value)
@@ -82,7 +83,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A string that `parse` accepts.
+    /// Parses the string in a field with `parse`. Returns `None` if the field is missing or has a fault.
     pub(crate) fn parse<T, E: Display>(
         &mut self,
         field: &'static str,
@@ -92,7 +93,7 @@ impl<'a> Fields<'a> {
         self.read(field, text.offset, parse(text.value))
     }
 
-    /// Like [`Fields::parse`], but the field must exist.
+    /// Like [`Fields::parse`], but adds a fault if the field is missing.
     pub(crate) fn required<T, E: Display>(
         &mut self,
         field: &'static str,
@@ -109,13 +110,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The value, or a fault of the field.
+    /// Returns the parsed value. If `value` is an error, adds it as a fault in the field and returns `None`.
     pub(crate) fn read<T, E: Display>(&mut self, field: &str, offset: usize, value: Result<T, E>) -> Option<T> {
         let fault = |problem: E| self.source.fault(offset, format!("`{field}`: {problem}."));
         value.map_err(|problem| self.faults.push(fault(problem))).ok()
     }
 
-    /// A list of at least one string. `None` if the field is missing or is not such a list.
+    /// Returns the list in a field, or `None` if the field is missing. If the value is not a list of at least one
+    /// string, adds a fault and returns `None`.
     pub(crate) fn list(&mut self, field: &'static str) -> Option<Vec<At<&'a str>>> {
         let value = self.get(field)?;
         let offset = value.span().start;
@@ -124,14 +126,14 @@ impl<'a> Fields<'a> {
             return None;
         };
         if entries.is_empty() {
-            self.add(field, offset, "is an empty list");
+            self.add(field, offset, "must not be an empty list");
             return None;
         }
         let texts: Vec<_> = entries.iter().filter_map(|entry| self.as_text(field, entry)).collect();
         (texts.len() == entries.len()).then_some(texts)
     }
 
-    /// A list whose entries `parse` accepts.
+    /// Parses each entry of the list in a field with `parse`. Returns `None` if the field is missing or has a fault.
     pub(crate) fn parse_list<T, E: Display>(
         &mut self,
         field: &'static str,

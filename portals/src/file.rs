@@ -1,4 +1,4 @@
-//! Reads `PORTALS_FILE`: a TOML file with a table `[[portal]]` for each portal.
+//! Reads `PORTALS_FILE`: a TOML file with a `[[portal]]` table for each portal.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -16,16 +16,17 @@ use super::{
     parse_path, parse_sender,
 };
 
-/// Maximum number of portals.
+/// Maximum number of portals in the file.
 pub const MAX_PORTALS: usize = 1_000;
 /// Maximum size of the file in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads and checks the whole file. `words` says in which languages the mails of each portal can be written; `None` allows any
-/// language: the words themselves have faults, which are reported separately.
+/// Reads and checks the whole file. `words` contains the mails' texts, and so determines in which languages each
+/// portal's mails can be written. Pass `None` if those texts have faults, which are reported separately. Any language
+/// is then allowed.
 ///
 /// # Errors
-/// All faults, in the order of their lines.
+/// All faults, sorted by line. If the file is not valid TOML, only the syntax errors.
 pub fn read_file(path: &Path, words: Option<&WordsFolder>) -> Result<Vec<Portal>, Vec<Fault>> {
     let file = path.display().to_string();
     let text = read_text(path).map_err(|fault| vec![fault])?;
@@ -54,7 +55,7 @@ fn read_text(path: &Path) -> Result<String, Fault> {
 
 fn syntax_fault(source: Source<'_>, error: &toml::de::Error) -> Fault {
     let offset = error.span().map_or(0, |span| span.start);
-    source.fault(offset, format!("This is not TOML: {}.", error.message().trim_end_matches('.')))
+    source.fault(offset, format!("This is not valid TOML: {}.", error.message().trim_end_matches('.')))
 }
 
 fn read_portals(
@@ -65,15 +66,14 @@ fn read_portals(
     faults: &mut Vec<Fault>,
 ) -> Vec<Portal> {
     for (key, _) in document.get_ref().iter().filter(|(key, _)| key.get_ref() != "portal") {
-        let problem =
-            format!("`{}` is not known here. The file may contain only tables of the form [[portal]].", key.get_ref());
+        let problem = format!("`{}` is not allowed here. The file may contain only [[portal]] tables.", key.get_ref());
         faults.push(source.fault(key.span().start, problem));
     }
     let tables = match document.get_ref().get("portal").map(|value| (value.get_ref(), value.span().start)) {
         Some((DeValue::Array(tables), _)) => tables,
         Some((_, offset)) => {
-            faults
-                .push(source.fault(offset, "Write [[portal]] in double brackets: the file may have several portals."));
+            let problem = "Write [[portal]] in double brackets, because the file may have several portals.";
+            faults.push(source.fault(offset, problem));
             return vec![];
         }
         None => {
@@ -94,15 +94,15 @@ fn read_portals(
 }
 
 fn no_portal(source: Source<'_>) -> Fault {
-    Fault::new(source.file, 0, "The file defines no portal. Define each one in a table [[portal]].")
+    Fault::new(source.file, 0, "The file defines no portal. Define each portal in a [[portal]] table.")
 }
 
-/// Values of earlier portals that may occur only once in the file.
+/// Values that must be unique in the file, from the portals that have been read.
 #[derive(Default)]
 struct Seen {
-    /// Line of each id.
+    /// The line number of each id.
     ids: HashMap<String, usize>,
-    /// Each origin, with its line.
+    /// Each entry of `origins`, with its line number.
     origins: Vec<(AllowedOrigin, usize)>,
 }
 
@@ -116,7 +116,7 @@ fn read_portal(
 ) -> Option<Portal> {
     let offset = table.span().start;
     let DeValue::Table(fields) = table.get_ref() else {
-        faults.push(source.fault(offset, "A portal must be a table [[portal]]."));
+        faults.push(source.fault(offset, "Each portal must be a [[portal]] table."));
         return None;
     };
     let mut fields = Fields::new(source, fields, offset);
@@ -173,7 +173,8 @@ fn read_portal(
 fn note_id(fields: &mut Fields<'_>, seen: &mut Seen, id: &PortalId, source: Source<'_>) {
     let Some(At { offset, .. }) = fields.text("id") else { return };
     if let Some(line) = seen.ids.insert(id.to_string(), source.line(offset)) {
-        fields.add("id", offset, format_args!("is `{id}`, as on line {line}: each portal needs its own id"));
+        let problem = format!("is `{id}`, which is already on line {line}: each portal needs its own id");
+        fields.add("id", offset, problem);
     }
 }
 
@@ -183,8 +184,10 @@ fn read_origins(fields: &mut Fields<'_>, source: Source<'_>, seen: &mut Seen) ->
     for At { value, offset } in &origins {
         let line = source.line(*offset);
         if let Some((_, first)) = seen.origins.iter().find(|(origin, _)| origin.overlaps(value)) {
-            let problem =
-                format!("has an origin that is already on line {first}: an origin can belong to only one portal");
+            let problem = format!(
+                "has an entry that overlaps with an entry on line {first}: each origin may match only one entry in the \
+                 file"
+            );
             fields.add("origins", *offset, problem);
         }
         seen.origins.push((value.clone(), line));

@@ -2,10 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-/// The value of the metrics' label `portal` for jobs without a portal. No portal may have this id.
+/// The value of the metrics' `portal` label for jobs without a portal. No portal may have this id.
 pub const DEFAULT_PORTAL: &str = "default";
 
-/// The id of a portal: 1 to 32 lower-case letters, digits and hyphens, not beginning with a hyphen.
+/// The id of a portal: 1 to 32 lower-case letters, digits and hyphens, not beginning with a hyphen. The id `default` is
+/// not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortalId(String);
 
@@ -23,7 +24,7 @@ impl FromStr for PortalId {
     fn from_str(text: &str) -> Result<Self, String> {
         let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if text == DEFAULT_PORTAL {
-            return Err(format!("`{DEFAULT_PORTAL}` stands for jobs without a portal: use another id"));
+            return Err(format!("`{DEFAULT_PORTAL}` is reserved for jobs without a portal: use another id"));
         }
         if (1..=32).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('-') {
             return Ok(Self(text.to_owned()));
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_short_and_plain() {
+    fn an_id_has_1_to_32_plain_characters() {
         for text in ["shop", "a", "0", "help-desk-2", &"a".repeat(32)] {
             assert_eq!(text.parse::<PortalId>().map(|id| id.to_string()).as_deref(), Ok(text));
         }

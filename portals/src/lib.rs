@@ -1,8 +1,8 @@
-//! The portals of a deployment: where each portal's links may lead, and in whose name its mails are sent.
+//! The portals of a deployment: where each portal's links may lead, and who its mails come from.
 //!
-//! [`read_file`] reads `PORTALS_FILE`, which both programs share, and reports every fault with its line. [`AllowedOrigins`] is
-//! the list of origins that links may lead back to, and [`NextPrefixes`] the list of paths. A deployment without the file has
-//! one portal, which the environment describes.
+//! [`read_file`] reads `PORTALS_FILE`, which both programs share, and reports faults with their line numbers.
+//! [`AllowedOrigins`] lists the origins that links may lead back to, and [`NextPrefixes`] lists the paths. A deployment
+//! without the file has one portal, which the environment variables configure.
 
 mod allowed_origins;
 mod colour;

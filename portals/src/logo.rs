@@ -5,10 +5,10 @@ use std::{fmt, fs, path::Path, sync::Arc};
 use imagesize::ImageType;
 use words::{Fault, problem_of_file};
 
-/// Maximum size of a logo, in bytes. It is part of every mail.
+/// Maximum size of a logo, in bytes. The limit is low because every mail contains the logo.
 const MAX_BYTES: usize = 100 * 1024;
-/// Maximum width and height of the file, in pixels. A larger image must be a mistake: mails show a logo far smaller than
-/// this.
+/// Maximum width and height of the image, in pixels. A larger image is probably a mistake, because mails show logos at
+/// a much smaller size.
 const MAX_SIDE: usize = 4_096;
 /// Maximum size at which a logo is shown, in CSS pixels.
 const SHOWN_WIDTH: usize = 240;
@@ -24,26 +24,26 @@ pub struct Logo {
     height: usize,
 }
 
-/// Why a file is not a logo.
+/// Why a file cannot be used as a logo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LogoProblem {
-    /// Neither PNG, JPEG nor GIF.
+    /// The file is not a PNG, JPEG or GIF image.
     #[error("is not a PNG, JPEG or GIF image")]
     Format,
-    /// Too many bytes.
+    /// The file is too large.
     #[error("is larger than 100 KiB")]
     TooLarge,
-    /// The image is empty, or has too many pixels.
+    /// The image's width or height is zero or too large.
     #[error("must be 1 to 4096 pixels wide and high")]
     Dimensions,
 }
 
 impl Logo {
-    /// Reads an image. Mails show it in at most 240 × 48 CSS pixels, so an image of twice that size is sharp on every
-    /// screen.
+    /// Reads an image. Mails show it at no more than 240 × 48 CSS pixels, so an image of twice that size is sharp even
+    /// on a high-resolution screen.
     ///
     /// # Errors
-    /// [`LogoProblem`] if some mail programs might not show the image.
+    /// [`LogoProblem`] if the image cannot be used as a logo.
     pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Self, LogoProblem> {
         let bytes = bytes.into();
         if bytes.len() > MAX_BYTES {
@@ -64,10 +64,10 @@ impl Logo {
         Ok(Self { bytes, media_type, file_name, width, height })
     }
 
-    /// Reads a file. `path` is relative to the folder of `portals_file`.
+    /// Reads a logo. `path` is relative to the folder that contains `portals_file`.
     ///
     /// # Errors
-    /// What is wrong with the file, with its path.
+    /// A message with the path of the file and the problem.
     pub(crate) fn read(portals_file: &Path, path: &str) -> Result<Self, String> {
         let path = portals_file.parent().unwrap_or(Path::new("")).join(path);
         let unreadable = |error: std::io::Error| {
@@ -80,7 +80,7 @@ impl Logo {
         bytes.and_then(Self::parse).map_err(|problem| format!("{} {problem}", path.display()))
     }
 
-    /// The image.
+    /// The content of the image file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -111,12 +111,12 @@ impl Logo {
     }
 }
 
-/// Scales an image down to the maximum size, and keeps its proportions.
+/// Returns the size at which mails show an image. A large image is scaled down, and keeps its proportions.
 fn shown_size(width: usize, height: usize) -> (usize, usize) {
     if width <= SHOWN_WIDTH && height <= SHOWN_HEIGHT {
         return (width, height);
     }
-    // Apply the limit that shrinks the image more: its width or its height.
+    // Apply whichever limit shrinks the image more: the width or the height.
     if width * SHOWN_HEIGHT > height * SHOWN_WIDTH {
         (SHOWN_WIDTH, (height * SHOWN_WIDTH / width).max(1))
     } else {
@@ -140,7 +140,7 @@ mod tests {
     const PIXEL: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
     #[test]
-    fn only_pictures_that_mail_programs_show_are_logos() {
+    fn only_images_that_mail_programs_can_show_are_accepted_as_logos() {
         let logo = Logo::parse(BASE64_STANDARD.decode(PIXEL).unwrap()).unwrap();
         assert_eq!((logo.media_type(), logo.source().as_str(), logo.size()), ("image/gif", "cid:logo.gif", (1, 1)));
         for (bytes, problem) in [
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_picture_is_shown_smaller_in_proportion() {
+    fn a_large_image_is_scaled_down_in_proportion() {
         for (size, shown) in [
             ((100, 40), (100, 40)),
             ((240, 48), (240, 48)),

@@ -1,13 +1,13 @@
-//! The name of a portal, as its mails show it.
+//! The name of a portal, as shown in its mails.
 
 use std::{fmt, str::FromStr};
 
 use outbox::CodePoint;
 
-/// Maximum number of characters. A longer name would not fit into the subject line that mail programs show.
+/// Maximum number of characters. Mail programs would cut off a longer name in the subject line.
 const MAX_CHARACTERS: usize = 60;
 
-/// A name such as `Example Shop`: 1 to 60 characters on one line, none of them invisible.
+/// A name such as `Example Shop`: 1 to 60 characters on one line, without invisible characters or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortalName(String);
 

@@ -2,22 +2,22 @@
 
 use std::str::FromStr;
 
-/// `CALLBACK_NEXT_PREFIXES`: the paths under which `callback_next` must lie. If the list is empty, the whole portal is allowed.
+/// `CALLBACK_NEXT_PREFIXES`: `callback_next` must be under one of these paths. If the list is empty, every path is
+/// allowed.
 #[derive(Debug, Clone, Default)]
 pub struct NextPrefixes(Vec<String>);
 
 impl NextPrefixes {
-    /// Parses each path.
+    /// Parses a list of paths.
     ///
     /// # Errors
-    /// What is wrong with the first path that is not plain and absolute.
+    /// What is wrong with the first invalid path. See [`parse_path`].
     pub fn from_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let prefix = |path: &str| parse_path(path).map(|path| path.trim_end_matches('/').to_owned());
         paths.into_iter().map(prefix).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether the path lies under one of the prefixes. Prefixes match whole segments: `/app` does not contain
-    /// `/apple`.
+    /// Whether the path is under one of the prefixes. Prefixes match whole segments: `/apple` is not under `/app`.
     #[must_use]
     pub fn contain(&self, path: &str) -> bool {
         let is_under =
@@ -51,8 +51,8 @@ pub fn parse_path(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` must be an absolute path of at most 512 ASCII letters, digits and the characters -._~!$&'()*+,;=:@/, \
-             without // and dot segments"
+            "`{text}` must be an absolute path of at most 512 characters (ASCII letters, digits and \
+             -._~!$&'()*+,;=:@/), without // or dot segments"
         ))
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_contains_whole_segments() {
+    fn a_prefix_matches_whole_segments() {
         let prefixes: NextPrefixes = "/app, /docs/public/".parse().unwrap();
         for (path, contained) in [
             ("/app", true),

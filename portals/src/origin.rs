@@ -5,8 +5,8 @@ use url::{Host, Url};
 /// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of that.
 pub const MAX_ORIGIN_BYTES: usize = 512;
 
-/// An origin such as `https://portal.example.com`, serialised as in the WHATWG URL standard: in lower case, without a default
-/// port or a path.
+/// An origin such as `https://portal.example.com`, serialised as in the WHATWG URL standard: in lower case, without a
+/// default port or a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `https`, or `http` on a loopback host.
@@ -19,10 +19,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Parses an origin in the form that the header `Origin` uses. One trailing slash is allowed. Returns `None` for anything
-    /// else.
+    /// Parses an origin in the form that an `Origin` header contains. One trailing slash is allowed. Returns `None` for
+    /// any other text, and for http unless the host is a loopback host.
     pub fn parse(text: &str) -> Option<Self> {
-        // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such input instead.
+        // The WHATWG parser removes spaces and line breaks and treats `\` as `/`. Reject such input instead.
         let is_plain = text.len() <= MAX_ORIGIN_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -33,8 +33,8 @@ impl Origin {
         Self::from_url(&Url::parse(text).ok()?)
     }
 
-    /// Returns the origin of a URL, which may have any path, query and user. Returns `None` unless the scheme is https, or http
-    /// on a loopback host.
+    /// Returns the origin of a URL, which may have any path, query and user. Returns `None` unless the scheme is https,
+    /// or http on a loopback host.
     pub fn from_url(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {

@@ -1,7 +1,7 @@
 //! The origin of a portal, and the host that mails show.
 //!
-//! A mail shows the host as the operator wrote it: in Unicode only if the setting is in Unicode. A Punycode host that is shown
-//! in Unicode could look like another portal.
+//! A mail shows the host as the operator wrote it: in Unicode only if the setting is in Unicode. A Punycode host that
+//! is shown in Unicode could look like another portal.
 
 use outbox::ShownHost;
 use url::Host;
@@ -13,12 +13,12 @@ use super::origin::Origin;
 pub struct PortalOrigin {
     /// The origin.
     pub origin: Origin,
-    /// The host. For an entry with a wildcard, only the part that the setting specifies.
+    /// The host that mails show. For an entry with a wildcard, only the part that the entry specifies.
     pub shown_host: ShownHost,
 }
 
 impl PortalOrigin {
-    /// Parses an origin from the setting. Its host may be in Unicode. Returns `None` if the text is not an origin.
+    /// Parses an origin that an operator wrote. The host may be in Unicode. Returns `None` if `text` is not an origin.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
@@ -41,7 +41,7 @@ fn shown_host(host: &str, origin: &Origin) -> Option<ShownHost> {
 /// Returns the host `ascii`, but converts each label to Unicode if the same label in `written` is in Unicode.
 fn as_written(written: &str, ascii: &str) -> String {
     let (labels, written): (Vec<&str>, Vec<&str>) = (ascii.split('.').collect(), written.split('.').collect());
-    // The URL parser also reads other characters as dots, such as U+3002.
+    // The numbers can differ, because the URL parser also treats other characters, such as U+3002, as dots.
     if labels.len() != written.len() {
         return ascii.to_owned();
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mails_show_a_host_as_the_setting_writes_it() {
+    fn mails_show_a_host_as_written_in_the_setting() {
         for (text, origin, shown) in [
             ("https://Portal.Example.com", "https://portal.example.com", "portal.example.com"),
             ("https://portal.example.com:8443/", "https://portal.example.com:8443", "portal.example.com:8443"),
@@ -70,7 +70,7 @@ mod tests {
                 "https://xn--mnchen-3ya.xn--mnchen-3ya.example",
                 "münchen.xn--mnchen-3ya.example",
             ),
-            // An ideographic full stop, and a full-width letter.
+            // Hosts with an ideographic full stop and with a full-width letter.
             ("https://münchen\u{3002}example", "https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
             ("https://\u{ff45}xample.com", "https://example.com", "example.com"),
         ] {

@@ -1,4 +1,4 @@
-//! Checks portals against settings of the environment.
+//! Checks portals against the settings in the environment.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use words::Fault;
 
 use super::{Portal, address_of_sender};
 
-/// The settings that portals must match.
+/// The settings that portals must be compatible with.
 #[derive(Debug, Clone, Copy)]
 pub struct PortalRules<'a> {
     /// `MAILGUN_DOMAIN` in lower case, if it is known.
     pub mailgun_domain: Option<&'a str>,
-    /// Longest `job_deadline` that still leaves a late mail with a working link.
+    /// Maximum `job_deadline` with which the link in a late mail still works.
     pub max_job_deadline: Duration,
 }
 
 impl PortalRules<'_> {
-    /// All faults, in the order of the portals.
+    /// Returns all faults, in the order of the portals.
     #[must_use]
     pub fn check(&self, portals: &[Portal]) -> Vec<Fault> {
         portals.iter().flat_map(|portal| [self.check_from(portal), self.check_deadline(portal)]).flatten().collect()
     }
 
-    /// Mailgun signs the mails of its domain. A sender of another domain would fail DMARC.
+    /// Mailgun signs mails for `MAILGUN_DOMAIN` only, so mails from a sender at another domain would fail DMARC.
     fn check_from(&self, portal: &Portal) -> Option<Fault> {
         let (from, allowed) = (portal.from.as_deref()?, self.mailgun_domain?);
         let (_, domain) = address_of_sender(from).rsplit_once('@')?;
@@ -35,7 +35,7 @@ impl PortalRules<'_> {
     fn check_deadline(&self, portal: &Portal) -> Option<Fault> {
         let is_too_long = portal.job_deadline? > self.max_job_deadline;
         let problem =
-            "must be at least five minutes shorter than LINK_LIFETIME: a late mail would contain an expired link";
+            "must be at least five minutes shorter than LINK_LIFETIME: a late mail could contain an expired link";
         is_too_long.then(|| portal.fault("job_deadline", problem))
     }
 }

@@ -1,9 +1,9 @@
-//! The sender of a mail: `MAIL_FROM`, or `from` and `reply_to` of a portal.
+//! Parses the sender and the reply address of mails: `MAIL_FROM`, or `from` and `reply_to` of a portal.
 
 use outbox::Email;
 
-/// Parses a sender: `Name <address>` or just an address. The mail shows the sender unchanged, except for a domain that is not
-/// ASCII, which becomes punycode.
+/// Parses a sender: `Name <address>` or just an address. Returns it unchanged, except that white space around it is
+/// removed, and an address with a non-ASCII domain is converted to lower case and Punycode.
 ///
 /// # Errors
 /// What is wrong with the sender.
@@ -20,10 +20,10 @@ pub fn parse_sender(text: &str) -> Result<String, String> {
             let inner = if quoted { &name[1..name.len() - 1] } else { name };
             // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
             if inner.contains(['"', '\\', '<', '>']) {
-                return Err("contains a name with a \", \\, < or >: remove this character".to_owned());
+                return Err("has one of the characters \" \\ < > in the name: remove this character".to_owned());
             }
             if !quoted && inner.contains([',', ';', ':', '@', '(', ')']) {
-                return Err("contains a name with a , ; : @ ( or ): put the name in double quotes".to_owned());
+                return Err("has one of the characters , ; : @ ( ) in the name: write the name in quotes".to_owned());
             }
             (&text[..=at], text[at + 1..].strip_suffix('>').ok_or("has no closing `>`")?, ">")
         }
@@ -33,7 +33,7 @@ pub fn parse_sender(text: &str) -> Result<String, String> {
     Ok(format!("{name}{address}{end}"))
 }
 
-/// The address of a sender that [`parse_sender`] has returned, without the name.
+/// Returns the address without the name. `sender` must come from [`parse_sender`].
 #[must_use]
 pub fn address_of_sender(sender: &str) -> &str {
     let address = sender.rsplit_once('<').map_or(sender, |(_, address)| address);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_a_sender_has_no_name() {
+    fn address_of_sender_removes_the_name() {
         for (text, address) in [
             ("no-reply@mg.example.com", "no-reply@mg.example.com"),
             ("\"A <b>\" <a@example.com>", ""),

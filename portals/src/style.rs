@@ -1,4 +1,4 @@
-//! What the links of new mails lead to, and which codes mails show.
+//! Where the links in new mails lead, and which codes are shown in mails.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub enum LinkStyleName {
     /// The api's confirm page, where a button takes the person to Supabase.
     Confirm,
-    /// Supabase's verify address.
+    /// Supabase's verify URL.
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
@@ -16,7 +16,7 @@ pub enum LinkStyleName {
 }
 
 impl LinkStyleName {
-    /// The name in `LINK_STYLE`.
+    /// The value in `LINK_STYLE`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,14 +38,14 @@ impl FromStr for LinkStyleName {
     }
 }
 
-/// Which of Supabase's one-time codes mails show.
+/// Which of Supabase's one-time codes are shown in mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailCode {
-    /// None.
+    /// Mails show no code.
     Off,
-    /// Only codes that are too long to be guessed while they are valid, even without a limit on attempts.
+    /// Mails show only codes that are too long to be guessed while they are valid, even without a limit on attempts.
     On,
-    /// Also shorter codes. The operator has checked that Supabase limits attempts with wrong codes.
+    /// Mails also show shorter codes. The operator has checked that Supabase limits attempts with wrong codes.
     OnRateLimited,
 }
 

@@ -1,4 +1,4 @@
-//! Where people can ask questions. Besides the sign-in link, a mail contains no other link.
+//! Where people can ask questions. Apart from the sign-in link, this is the only link in a mail.
 
 use std::str::FromStr;
 
@@ -8,10 +8,10 @@ use url::Url;
 /// Maximum length of a page's URL, in characters.
 const MAX_LENGTH: usize = 200;
 
-/// An email address or a page.
+/// An email address or a web page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
-    /// An email address of ASCII letters, digits and `.`, `_`, `+`, `-` before its `@`.
+    /// An email address. Its local part consists of ASCII letters, digits, `.`, `_`, `+` and `-`.
     Email(String),
     /// An https URL.
     Page(String),
@@ -26,7 +26,7 @@ impl Support {
         }
     }
 
-    /// Where a click leads.
+    /// The target of the link in the mail.
     #[must_use]
     pub fn href(&self) -> String {
         match self {
@@ -49,7 +49,7 @@ impl FromStr for Support {
         }
         let address = Email::parse(text).map_err(|_| PROBLEM)?.to_string();
         let (local, _) = address.split_once('@').ok_or(PROBLEM)?;
-        // Other characters have a special meaning in a mailto URL.
+        // Other characters may have a special meaning in a mailto URL.
         let is_plain = local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte));
         if is_plain { Ok(Self::Email(address)) } else { Err(PROBLEM) }
     }

@@ -1,4 +1,4 @@
-//! `PORTALS_FILE`: what it may say, and how each fault is reported.
+//! `PORTALS_FILE`: what it may contain, and how each fault is reported.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -13,7 +13,7 @@ const PNG: &[u8] = &[
     0x1f, 0x15, 0xc4, 0x89,
 ];
 
-/// A folder with the file and a logo.
+/// A folder with a `portals.toml` and a logo.
 struct Folder(TempDir);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         self.0.path().join("portals.toml")
     }
 
-    /// The portals, or the faults without the folder's path.
+    /// Returns the portals, or the faults with the folder's path removed.
     fn read(&self) -> Result<Vec<Portal>, Vec<String>> {
         let folder = format!("{}/", self.0.path().display());
         let faults =
@@ -37,7 +37,7 @@ impl Folder {
     }
 }
 
-/// The built-in words.
+/// The built-in texts of the mails.
 fn words() -> WordsFolder {
     WordsFolder::from_setting(None).unwrap()
 }
@@ -52,7 +52,7 @@ fn portal_with(lines: &str) -> String {
 }
 
 #[test]
-fn a_portal_has_every_field_that_its_file_gives() {
+fn a_portal_has_every_field_that_the_file_sets() {
     let portals = read(
         r##"
         [[portal]]
@@ -107,12 +107,12 @@ fn a_portal_has_every_field_that_its_file_gives() {
 #[test]
 fn each_wrong_field_is_reported_with_its_line() {
     for (lines, expected) in [
-        ("colour = \"blue\"", "portals.toml:5: `colour`: `blue` is not a colour like #1d5fd6."),
+        ("colour = \"blue\"", "portals.toml:5: `colour`: `blue` is not a hex colour such as #1d5fd6."),
         ("colour = 7", "portals.toml:5: `colour` must be a string in quotes."),
         ("\n\ntime_zone = \"Mars/Olympus\"", "portals.toml:7: `time_zone`: is not a name in the IANA time zone"),
         ("languages = [\"en\",\n\"xx\"]", "portals.toml:6: `languages`: `xx` is not one of en, de, fr, es, ar."),
         ("languages = [\"en\", \"en\"]", "portals.toml:5: `languages` has `en` twice."),
-        ("languages = []", "portals.toml:5: `languages` is an empty list."),
+        ("languages = []", "portals.toml:5: `languages` must not be an empty list."),
         ("languages = \"en\"", "portals.toml:5: `languages` must be a list of strings, in square brackets."),
         ("next_prefixes = [\"app\"]", "portals.toml:5: `next_prefixes`: `app` must be an absolute path"),
         ("callback_path = \"/a?b\"", "portals.toml:5: `callback_path`: `/a?b` must be an absolute path"),
@@ -121,7 +121,7 @@ fn each_wrong_field_is_reported_with_its_line() {
         ("link_style = \"magic\"", "portals.toml:5: `link_style`: `magic` is not one of confirm, verify"),
         ("code = true", "portals.toml:5: `code` must be a string in quotes."),
         ("link_style = \"code\"\ncode = \"off\"", "`code` is off, but with link_style = \"code\""),
-        ("logo = \"missing.png\"", "portals.toml:5: `logo`: missing.png: It does not exist."),
+        ("logo = \"missing.png\"", "portals.toml:5: `logo`: missing.png: No such file or folder."),
         ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF image."),
         ("support = \"call us\"", "portals.toml:5: `support`: is neither an email address nor an https URL"),
         ("job_deadline = \"soon\"", "portals.toml:5: `job_deadline`: `soon` is not a duration"),
@@ -141,7 +141,7 @@ fn each_wrong_field_is_reported_with_its_line() {
 }
 
 #[test]
-fn all_faults_of_all_portals_are_reported_at_once() {
+fn all_faults_of_all_portals_are_reported_together() {
     let text = r#"
 [[portal]]
 id = "shop"
@@ -159,8 +159,9 @@ id = "Third"
     assert_eq!(
         read(text).unwrap_err(),
         [
-            "portals.toml:5: `origins` has an origin that is already on line 5: an origin can belong to only one portal.",
-            "portals.toml:8: `id` is `shop`, as on line 3: each portal needs its own id.",
+            "portals.toml:5: `origins` has an entry that overlaps with an entry on line 5: each origin may match only \
+             one entry in the file.",
+            "portals.toml:8: `id` is `shop`, which is already on line 3: each portal needs its own id.",
             "portals.toml:9: `name`: is empty.",
             "portals.toml:10: `origins`: `http://shop.example.com` is not an origin: an origin is \
              https://host[:port] without a path (http for loopback only).",
@@ -172,7 +173,7 @@ id = "Third"
 }
 
 #[test]
-fn an_origin_belongs_to_one_portal() {
+fn an_origin_can_belong_to_only_one_portal() {
     for (one, other) in [
         ("https://shop.example.com", "https://SHOP.example.com:443/"),
         ("https://*.example.com", "https://shop.example.com"),
@@ -181,8 +182,8 @@ fn an_origin_belongs_to_one_portal() {
         let portal =
             |id: &str, origin: &str| format!("[[portal]]\nid = \"{id}\"\nname = \"{id}\"\norigins = [\"{origin}\"]\n");
         let faults = read(&(portal("a", one) + &portal("b", other))).unwrap_err();
-        let expected = "portals.toml:8: `origins` has an origin that is already on line 4: an origin can belong to only \
-                        one portal.";
+        let expected = "portals.toml:8: `origins` has an entry that overlaps with an entry on line 4: each origin may \
+                        match only one entry in the file.";
         assert_eq!(faults, [expected], "{one} {other}");
     }
 }
@@ -190,20 +191,20 @@ fn an_origin_belongs_to_one_portal() {
 #[test]
 fn a_file_that_is_not_a_list_of_portals_is_refused() {
     for (text, expected) in [
-        ("", "portals.toml: The file defines no portal. Define each one in a table [[portal]]."),
-        ("portal = []", "portals.toml: The file defines no portal. Define each one in a table [[portal]]."),
+        ("", "portals.toml: The file defines no portal. Define each portal in a [[portal]] table."),
+        ("portal = []", "portals.toml: The file defines no portal. Define each portal in a [[portal]] table."),
         ("[portal]\nid = \"shop\"", "portals.toml:1: Write [[portal]] in double brackets"),
-        ("[[portal]\nid = 1", "portals.toml:1: This is not TOML"),
-        ("[[portal]]\nid = \"shop\nname = \"Shop\"", "portals.toml:2: This is not TOML"),
-        ("[[portal]]\nid = \"a\"\nid = \"b\"", "portals.toml:3: This is not TOML: duplicate key"),
-        ("name = \"Shop\"", "portals.toml:1: `name` is not known here."),
-        ("portal = [7]", "portals.toml:1: A portal must be a table [[portal]]."),
+        ("[[portal]\nid = 1", "portals.toml:1: This is not valid TOML"),
+        ("[[portal]]\nid = \"shop\nname = \"Shop\"", "portals.toml:2: This is not valid TOML"),
+        ("[[portal]]\nid = \"a\"\nid = \"b\"", "portals.toml:3: This is not valid TOML: duplicate key"),
+        ("name = \"Shop\"", "portals.toml:1: `name` is not allowed here."),
+        ("portal = [7]", "portals.toml:1: Each portal must be a [[portal]] table."),
     ] {
         let faults = read(text).unwrap_err();
         assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{text}: {faults:?}");
     }
     let folder = Folder::new("");
-    for (path, expected) in [("none.toml", "It does not exist."), ("", "It is a folder.")] {
+    for (path, expected) in [("none.toml", "No such file or folder."), ("", "This path is a folder.")] {
         let faults = read_file(&folder.0.path().join(path), Some(&words())).unwrap_err();
         assert!(faults.len() == 1 && faults[0].to_string().ends_with(expected), "{faults:?}");
     }
@@ -212,7 +213,7 @@ fn a_file_that_is_not_a_list_of_portals_is_refused() {
 }
 
 #[test]
-fn a_portal_must_fit_the_settings_of_the_environment() {
+fn a_portal_must_be_compatible_with_the_settings_in_the_environment() {
     for (lines, expected) in [
         ("from = \"a@mg.example.com\"", None),
         ("from = \"Shop <a@eu.MG.example.com>\"", None),

@@ -2,9 +2,9 @@
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-/// Returns the settings of `public` that the environment or the command line has changed, as `NAME=value NAME=value`.
-/// Other settings are never shown: `public` must name no variable that holds a secret, a URL with a password or the address
-/// of a person.
+/// Returns the settings in `public` that the environment or the command line has changed, as `NAME=value NAME=value`.
+/// The values are logged, so `public` must not contain the name of a variable whose value contains a secret or a
+/// person's address.
 #[must_use]
 pub fn changed_settings(command: &Command, matches: &ArgMatches, public: &[&str]) -> String {
     let changed = command.get_arguments().filter_map(|argument| {
@@ -15,7 +15,8 @@ pub fn changed_settings(command: &Command, matches: &ArgMatches, public: &[&str]
         }
         let value = matches.get_raw(id)?.next_back()?.to_string_lossy();
         let is_default = argument.get_default_values().iter().any(|default| default.to_string_lossy() == value);
-        // Quotes show where a value ends, and escape what could break the line.
+        // Quotes show where an empty value or a value with white space ends. Control characters are escaped so that
+        // they cannot break the line.
         let needs_quotes = value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control());
         let value = if needs_quotes { format!("{value:?}") } else { value.into_owned() };
         (!is_default).then(|| format!("{variable}={value}"))

@@ -5,7 +5,7 @@ use chrono::Utc;
 /// Version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The commit that the program was built from, shortened; `None` if that is unknown.
+/// The abbreviated hash of the commit that the program was built from. `None` if the commit is unknown.
 pub const COMMIT: Option<&str> = if COMMIT_OR_EMPTY.is_empty() { None } else { Some(COMMIT_OR_EMPTY) };
 
 const COMMIT_OR_EMPTY: &str = env!("MAGIC_LINK_COMMIT");

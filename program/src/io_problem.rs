@@ -2,14 +2,14 @@
 
 use std::io::{Error, ErrorKind};
 
-/// What went wrong, as the end of a sentence: "cannot be read: there is no such file".
+/// Returns what went wrong, worded as the end of a sentence, as in "cannot be read: there is no such file".
 #[must_use]
 pub fn io_problem(error: &Error) -> String {
     let words = match error.kind() {
         ErrorKind::NotFound => "there is no such file",
         ErrorKind::PermissionDenied => "permission denied",
         ErrorKind::IsADirectory => "it is a directory",
-        ErrorKind::NotADirectory => "a part of the path is not a directory",
+        ErrorKind::NotADirectory => "part of the path is not a directory",
         ErrorKind::AddrInUse => "another program is already listening there",
         ErrorKind::AddrNotAvailable => "this machine has no such address",
         ErrorKind::BrokenPipe => "the output was closed",
@@ -19,7 +19,7 @@ pub fn io_problem(error: &Error) -> String {
     words.to_owned()
 }
 
-/// The system's own message, without the number that the standard library adds.
+/// Returns the system's message without the number that the standard library adds, and with a lower-case first letter.
 fn without_number(text: &str) -> String {
     let words = text.rsplit_once(" (os error ").map_or(text, |(words, _)| words);
     let mut chars = words.chars();

@@ -1,5 +1,5 @@
-//! Keys in settings: 32 bytes in base64. While an operator replaces a key, the setting contains several keys, separated by
-//! commas.
+//! Keys in settings: 32 bytes in base64. While an operator replaces a key, the setting contains several keys, separated
+//! by commas.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -9,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 /// Length of a [`KeyId`] in bytes.
 pub const KEY_ID_LENGTH: usize = 4;
 
-/// The first bytes of a key's SHA-256. They identify the key and do not reveal it. Shown as hexadecimal digits.
+/// The first bytes of a key's SHA-256. They identify the key without revealing it, and are shown as hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; KEY_ID_LENGTH]);
 
-/// A key. Does not implement `Debug`.
+/// A key. It does not implement `Debug`, so that it cannot be logged by mistake.
 pub struct SecretKey {
     /// Identifies the key.
     pub id: KeyId,

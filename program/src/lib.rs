@@ -1,5 +1,5 @@
-//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors, keys,
-//! logging, listeners, process limits, signals, reloaded settings and exit codes.
+//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors,
+//! keys, logging, listeners, process limits, signals, reloaded settings and exit codes.
 //!
 //! The crate knows nothing about jobs, mail or Postgres. Each program decides what its settings mean.
 

@@ -19,8 +19,8 @@ pub enum LimitError {
     RaiseOpenFiles(Errno),
 }
 
-/// Turns core dumps off: the memory holds links, keys, addresses and the database's password, which must not be
-/// written to disk.
+/// Turns core dumps off. The process's memory contains links, keys, addresses and the database's password, which must
+/// not be written to disk.
 ///
 /// # Errors
 /// [`LimitError::CoreDumps`].
@@ -28,7 +28,7 @@ pub fn forbid_core_dumps() -> Result<(), LimitError> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(LimitError::CoreDumps)
 }
 
-/// Raises the limit on open files to the hard limit. A shell's usual limit of 1,024 would also limit the number of open
+/// Raises the limit on open files to the hard limit. The usual soft limit of 1,024 would also limit the number of open
 /// connections.
 ///
 /// # Errors
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_open_files_is_the_hard_limit() {
+    fn the_limit_on_open_files_is_raised_to_the_hard_limit() {
         raise_open_files_limit().unwrap();
         let (soft_limit, hard_limit) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(soft_limit, hard_limit);

@@ -1,4 +1,4 @@
-//! Opens the listeners of a program. Unlike most bad settings, a bad address is noticed only when the program starts
+//! Opens a program's listeners. Unlike most bad settings, a bad address is noticed only when the program starts
 //! listening.
 
 use std::{io, net::SocketAddr};
@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 
 use crate::io_problem::io_problem;
 
-/// An address to listen on is in use, not an address of this machine, or not allowed.
+/// The program cannot listen on an address, for example because the address is in use, does not belong to this machine,
+/// or is not allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: cannot listen on {address}: {}", io_problem(.problem))]
 pub struct ListenError {
@@ -15,14 +16,14 @@ pub struct ListenError {
     pub variable: &'static str,
     /// Value of the setting.
     pub address: SocketAddr,
-    /// What the operating system said.
+    /// The operating system's error.
     problem: io::Error,
 }
 
-/// Listens on the address of a setting. Must be called within a tokio runtime.
+/// Listens on the address that a setting contains. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// [`ListenError`], whose text names the setting.
+/// [`ListenError`], whose message includes the name of the setting.
 pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|problem| ListenError { variable, address, problem })
 }

@@ -1,7 +1,8 @@
 //! Logging to stdout: the format of the lines, and which lines are written.
 //!
-//! `RUST_LOG` selects the lines, within a limit that no setting can lift: only the project's own crates may log at debug and
-//! trace. At these levels, HTTP and TLS libraries may log headers and bodies, which contain keys, links and addresses.
+//! `RUST_LOG` selects the lines, within a limit that no setting can lift: only the project's own crates may log at
+//! debug and trace. At these levels, HTTP and TLS libraries may log headers and bodies, which contain keys, links and
+//! addresses.
 
 use std::io::{IsTerminal as _, stdout};
 
@@ -16,7 +17,7 @@ use crate::setting_errors::SettingErrors;
 /// Format of a log line: `LOG_FORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people, in colour on a terminal.
+    /// Human-readable lines, in colour on a terminal.
     Text,
     /// One JSON object per line.
     Json,
@@ -48,8 +49,8 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// Parses a list of levels, each for the whole program or for a part of it. `EnvFilter` by itself would read a misspelt level
-/// as the name of a part, and log nothing.
+/// Parses a list of levels, each for the whole program or for a part of it. `EnvFilter` alone would take a misspelt
+/// level for the name of a part, and log nothing.
 fn parse_filter(text: &str) -> Result<EnvFilter, String> {
     let text = text.trim();
     for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
@@ -62,24 +63,26 @@ fn parse_filter(text: &str) -> Result<EnvFilter, String> {
         if part.contains(char::is_whitespace) || !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
             let levels = LEVELS.join(", ");
             return Err(format!(
-                "`{directive}` is neither a level ({levels}) nor a part of the program with its level, such as outbox=debug"
+                "`{directive}` is neither a level ({levels}) nor a level for a part of the program, \
+                 such as outbox=debug"
             ));
         }
     }
     text.parse().map_err(|_| format!("`{text}` is not a list of levels such as info,outbox=debug"))
 }
 
-/// The levels, from nothing to everything.
+/// The levels, from the least to the most verbose.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging. `own_crates` are the calling program's crates. Their targets and this crate's target may log below info.
+/// Starts logging. `own_crates` are the calling program's crates. Only these crates and this one may log at levels more
+/// verbose than info.
 ///
 /// # Errors
-/// [`TryInitError`] if logging has been started before.
+/// [`TryInitError`] if logging has already been started.
 pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> Result<(), TryInitError> {
     let lines = match settings.format {
         LogFormat::Json => fmt::layer().json().with_span_list(false).boxed(),
-        // On a terminal, the layer decides about colours: it uses them unless NO_COLOR is set.
+        // On a terminal, the layer uses colours unless NO_COLOR is set.
         LogFormat::Text if stdout().is_terminal() => fmt::layer().boxed(),
         LogFormat::Text => fmt::layer().with_ansi(false).boxed(),
     };
@@ -91,11 +94,11 @@ pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> 
 /// the scheduler logs that it has started.
 const QUIET_CRATES: [&str; 3] = ["poem", "sqlx", "tokio_cron_scheduler"];
 
-/// sqlx's pool logs each attempt to connect during an outage, and its URL parser logs values. The programs log the start and
-/// the end of an outage themselves.
+/// sqlx's pool logs each attempt to connect during an outage, but the programs log the start and the end of an outage
+/// themselves. sqlx's URL parser logs the values of parameters that it does not recognise.
 const SILENT_TARGETS: [&str; 3] = ["sqlx_core", "sqlx_postgres", "sqlx::pool"];
 
-/// The most verbose level at which a target is written, whatever `RUST_LOG` says.
+/// The most verbose level at which a target may log, whatever `RUST_LOG` is set to.
 fn most_verbose(target: &str, own_crates: &[&str]) -> LevelFilter {
     if SILENT_TARGETS.iter().any(|silent| target.starts_with(silent)) {
         return LevelFilter::OFF;
@@ -141,13 +144,13 @@ mod tests {
     fn the_error_for_a_misspelt_level_lists_the_levels() {
         assert_eq!(
             parse_filter("infoo").unwrap_err(),
-            "`infoo` is neither a level (off, error, warn, info, debug, trace) nor a part of the program with its level, \
+            "`infoo` is neither a level (off, error, warn, info, debug, trace) nor a level for a part of the program, \
              such as outbox=debug"
         );
     }
 
     #[test]
-    fn both_settings_are_read_and_each_bad_one_is_named() {
+    fn log_format_and_rust_log_are_read_and_bad_values_are_reported() {
         for (format, filter, named) in [
             ("text", "info", vec![]),
             (" json ", " info,worker=debug ", vec![]),

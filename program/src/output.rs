@@ -1,11 +1,11 @@
-//! Whether anybody still reads what a command prints.
+//! Detects whether anybody still reads a command's output.
 
 use std::{io::stdout, os::fd::AsFd as _};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Whether the reader of stdout is gone: a closed pipe or terminal. A program that prints only now and then would otherwise
-/// notice this only with its next line. False for a file.
+/// Whether the pipe or terminal that stdout writes to has been closed. A program that prints only occasionally would
+/// otherwise not notice this until it prints its next line. False if stdout is a file.
 #[must_use]
 pub fn is_output_closed() -> bool {
     let stdout = stdout();

@@ -16,7 +16,7 @@ pub struct SettingError {
     pub variable: &'static str,
     /// What is wrong with the setting.
     pub problem: String,
-    /// A value that would be accepted.
+    /// An example of a valid value.
     pub example: &'static str,
 }
 
@@ -47,7 +47,7 @@ impl Display for SettingError {
 pub struct SettingErrors(Vec<SettingError>);
 
 impl SettingErrors {
-    /// Returns the value if it is good; otherwise, adds the error.
+    /// Returns the value if it is valid. Otherwise, adds the error.
     pub fn read<T, E: Display>(
         &mut self,
         variable: &'static str,
@@ -57,7 +57,7 @@ impl SettingErrors {
         value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
     }
 
-    /// Returns a good value, or adds an error for each problem of a bad one.
+    /// Returns the value if it is valid. Otherwise, adds an error for each of its problems.
     pub fn read_all<T, E: Display>(
         &mut self,
         variable: &'static str,
@@ -68,8 +68,8 @@ impl SettingErrors {
         value.map_err(|problems| problems.into_iter().for_each(add)).ok()
     }
 
-    /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; the standard
-    /// library's errors do not.
+    /// Trims and parses a value. Use this method only for types whose errors explain what a valid value looks like,
+    /// which the standard library's errors do not.
     pub fn parse<T: FromStr<Err: Display>>(
         &mut self,
         variable: &'static str,
@@ -92,7 +92,7 @@ impl SettingErrors {
         self.read(variable, example, text.parse().map_err(|_| problem()))
     }
 
-    /// Parses a number that must lie within bounds, both included.
+    /// Parses a number that must be within `range`.
     pub fn in_range<T: FromStr + PartialOrd + Display>(
         &mut self,
         variable: &'static str,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_its_variable_and_an_example() {
+    fn an_error_includes_its_variable_and_an_example() {
         let mut errors = SettingErrors::default();
         assert_eq!(errors.parse_address("LISTEN", "127.0.0.1:80", "80"), None);
         assert_eq!(errors.parse_bool("PUBLIC", "true", "yes"), None);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_included_and_a_number_outside_is_named() {
+    fn bounds_are_inclusive_and_a_number_outside_them_is_reported() {
         for (text, number, problem) in [
             ("2", Some(2), None),
             (" 1000 ", Some(1000), None),
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn settings_are_returned_only_if_there_are_no_errors() {
         assert_eq!(SettingErrors::default().into_result(Some(1)).ok(), Some(1));
-        // The value was read, but a rule about two settings failed afterwards.
+        // The value was read, but a later check that compares two settings failed.
         let mut errors = SettingErrors::default();
         errors.add("LIFETIME", "1h", "is less than DEADLINE".to_owned());
         assert_eq!(

@@ -4,7 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT. Once this exists, neither signal ends the process by itself, even after it is dropped.
+/// Receives SIGTERM and SIGINT. Once this value has been created, neither signal ends the process, even after the value
+/// is dropped.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,
@@ -12,7 +13,7 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Starts to listen for both signals. Must be called within a tokio runtime.
+    /// Starts listening for both signals. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The system cannot install a signal handler.
@@ -30,12 +31,13 @@ impl StopSignals {
     }
 }
 
-/// SIGHUP, which asks a program to read its files again. Once this exists, SIGHUP does not end the process.
+/// Receives SIGHUP, which asks a program to read its files again. After this value has been created, SIGHUP no longer
+/// ends the process.
 #[derive(Debug)]
 pub struct ReloadSignal(Signal);
 
 impl ReloadSignal {
-    /// Starts to listen for the signal. Must be called within a tokio runtime.
+    /// Starts listening for the signal. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The system cannot install a signal handler.
@@ -43,7 +45,7 @@ impl ReloadSignal {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Waits for the next signal. Several signals that arrive before this is called count as one.
+    /// Waits for the next signal. Several signals that arrive before the call count as one.
     pub async fn next(&mut self) {
         self.0.recv().await;
     }
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_of_the_two_signals_is_received() {
+    async fn sigterm_and_sigint_are_received() {
         let mut signals = StopSignals::new().unwrap();
         for signal in [Signal::SIGTERM, Signal::SIGINT] {
             raise(signal).unwrap();
@@ -65,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hang_up_is_received_and_does_not_end_the_process() {
+    async fn sighup_is_received_and_does_not_end_the_process() {
         let mut reload = ReloadSignal::new().unwrap();
         raise(Signal::SIGHUP).unwrap();
         reload.next().await;

@@ -1,11 +1,11 @@
-### Arabic (Modern Standard). The programs isolate the arguments from the words around them, because a host name is written from
-### left to right. See en.ftl for the meaning of each message and argument.
+### Arabic (Modern Standard). The programs isolate each argument from the words around it, because some arguments, such
+### as host names, are written from left to right. See en.ftl for the meaning of each message and argument.
 
 language-name = العربية
 
 ## How long a link works. The forms follow "لمدة", so they are in the genitive.
-## $count (number): chooses the form.
-## $number (text): the same number in the digits of the language.
+## $count (number): selects the plural form.
+## $number (text): the same number, written in the language's digits.
 
 duration-minutes = { $count ->
     [zero] { $number } دقيقة
@@ -36,8 +36,8 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "3:05:30 م التوقيت العالمي" and "26 نوفمبر 2026".
 ## $lifetime (text): how long the link or the code works, "60 دقيقة".
-## $until, $until-date (text): the time and the date until which it works, "4:05 م التوقيت العالمي" and "26 نوفمبر 2026".
-## $days (number): 0 if that time is on the same date as the request.
+## $until, $until-date (text): when the link or the code expires, "4:05 م التوقيت العالمي" and "26 نوفمبر 2026".
+## $days (number): the number of days from $date to $until-date. It is 0 if both dates are the same.
 
 mail-subject-link = رابط تسجيل الدخول إلى { $host }، { $time }
 mail-subject-code = رمز تسجيل الدخول إلى { $host }، { $time }
@@ -71,8 +71,8 @@ mail-code-works = يعمل الرمز مرة واحدة فقط، لمدة { $lif
 mail-newest-code = إذا طلبت الرمز أكثر من مرة، فاستخدم أحدث رسالة: بعد تسجيل الدخول لن تعمل الرموز الأقدم.
 mail-ignore-code = إذا لم تطلب هذا الرمز، فيمكنك تجاهل هذه الرسالة: لا يمكن لأحد الدخول من دون الرمز. لا تشاركه مع أحد أبدًا.
 
-## The mail of a portal that has a name.
-## $portal (text): the name, "Example Portal".
+## The mail of a portal that has a name. These messages replace the messages without `-portal`.
+## $portal (text): the name of the portal, "Example Portal".
 
 mail-subject-link-portal = رابط تسجيل الدخول إلى { $portal }، { $time }
 mail-subject-code-portal = رمز تسجيل الدخول إلى { $portal }، { $time }
@@ -80,13 +80,13 @@ mail-heading-portal = تسجيل الدخول إلى { $portal }
 mail-request-link-portal = طُلب هذا الرابط لتسجيل الدخول إلى { $portal } ({ $host }) عند الساعة { $time } بتاريخ { $date }. إذا كان الطلب منك، فسجّل الدخول من هنا:
 mail-request-code-portal = طُلب هذا الرمز لتسجيل الدخول إلى { $portal } عند الساعة { $time } بتاريخ { $date }. إذا كان الطلب منك، فأدخله في الصفحة التي طلبته منها. لا تُدخله إلا في { $host }.
 
-## The foot of the mail of a portal with an address for questions.
-## $support (text): "help@example.com", or a page, "https://example.com/help".
+## The footer of the mail, if the portal has a support address or page.
+## $support (text): a mail address, "help@example.com", or a page, "https://example.com/help".
 
 mail-support = هل لديك أسئلة؟ راسلنا على { $support }
 mail-support-page = هل لديك أسئلة؟ تجد المساعدة في { $support }
 
-## The confirm page.
+## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.
 
@@ -99,7 +99,7 @@ confirm-not-you = هذا ليس حسابك؟
 confirm-not-you-note = أغلق هذه الصفحة. إذا أعاد شخص ما توجيه هذا الرابط إليك، فسيؤدي إلى تسجيل دخولك إلى حسابه.
 confirm-code-hint = هل تسجّل الدخول على جهاز آخر؟ أدخل الرمز الوارد في الرسالة هناك.
 
-## The confirm page if it cannot sign the person in.
+## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
 confirm-unreadable-title = هذا الرابط غير مكتمل
 confirm-unreadable-text = ربما فُقد جزء منه في الطريق. افتحه من الرسالة مرة أخرى، أو انسخ الرابط كاملًا إلى متصفحك. إذا لم ينجح ذلك، فاطلب رابطًا جديدًا.

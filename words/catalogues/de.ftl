@@ -3,8 +3,8 @@
 language-name = Deutsch
 
 ## How long a link works. The forms are used as in "60 Minuten lang", so they are in the accusative.
-## $count (number): chooses the form.
-## $number (text): the same number in the digits of the language.
+## $count (number): selects the plural form.
+## $number (text): the same number, written in the language's digits.
 
 duration-minutes = { $count ->
     [one] { $number } Minute
@@ -23,8 +23,8 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 MEZ" and "26. November 2026".
 ## $lifetime (text): how long the link or the code works, "60 Minuten".
-## $until, $until-date (text): the time and the date until which it works, "16:05 MEZ" and "26. November 2026".
-## $days (number): 0 if that time is on the same date as the request.
+## $until, $until-date (text): when the link or the code expires, "16:05 MEZ" and "26. November 2026".
+## $days (number): the number of days from $date to $until-date. It is 0 if both dates are the same.
 
 mail-subject-link = Ihr Anmeldelink für { $host }, { $time }
 mail-subject-code = Ihr Anmeldecode für { $host }, { $time }
@@ -58,8 +58,8 @@ mail-code-works = Der Code funktioniert einmal, { $lifetime } lang, { $days ->
 mail-newest-code = Wenn Sie mehrmals einen Code angefordert haben, verwenden Sie die neueste E-Mail: Sobald Sie sich angemeldet haben, funktionieren ältere Codes nicht mehr.
 mail-ignore-code = Wenn Sie den Code nicht angefordert haben, können Sie diese E-Mail ignorieren: Ohne den Code kann sich niemand anmelden. Geben Sie ihn niemals weiter.
 
-## The mail of a portal that has a name.
-## $portal (text): the name, "Example Portal".
+## The mail of a portal that has a name. These messages replace the messages without `-portal`.
+## $portal (text): the name of the portal, "Example Portal".
 
 mail-subject-link-portal = Ihr Anmeldelink für { $portal }, { $time }
 mail-subject-code-portal = Ihr Anmeldecode für { $portal }, { $time }
@@ -67,13 +67,13 @@ mail-heading-portal = Bei { $portal } anmelden
 mail-request-link-portal = Jemand hat am { $date } um { $time } diesen Link für { $portal } ({ $host }) angefordert. Wenn Sie das waren, melden Sie sich hier an:
 mail-request-code-portal = Jemand hat am { $date } um { $time } diesen Code für { $portal } angefordert. Wenn Sie das waren, geben Sie ihn auf der Seite ein, auf der Sie ihn angefordert haben. Geben Sie ihn nur auf { $host } ein.
 
-## The foot of the mail of a portal with an address for questions.
-## $support (text): "help@example.com", or a page, "https://example.com/help".
+## The footer of the mail, if the portal has a support address or page.
+## $support (text): a mail address, "help@example.com", or a page, "https://example.com/help".
 
 mail-support = Fragen? Schreiben Sie an { $support }
 mail-support-page = Fragen? Hilfe finden Sie unter { $support }
 
-## The confirm page.
+## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.
 
@@ -86,7 +86,7 @@ confirm-not-you = Das sind nicht Sie?
 confirm-not-you-note = Schließen Sie diese Seite. Falls jemand Ihnen diesen Link weitergeleitet hat, würden Sie in dessen Konto angemeldet.
 confirm-code-hint = Melden Sie sich auf einem anderen Gerät an? Geben Sie dort den Code aus der E-Mail ein.
 
-## The confirm page if it cannot sign the person in.
+## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
 confirm-unreadable-title = Dieser Link ist unvollständig
 confirm-unreadable-text = Ein Teil davon ist vielleicht unterwegs verloren gegangen. Öffnen Sie den Link noch einmal aus der E-Mail, oder kopieren Sie den ganzen Link in Ihren Browser. Wenn das nicht hilft, fordern Sie einen neuen Link an.

@@ -1,14 +1,14 @@
-### Everything that people read in the sign-in mail and on the confirm page. Messages are text: HTML in them is shown as it is
+### The words of the sign-in mail and of the confirm page. Messages are plain text: HTML in them is shown as it is
 ### written. Line breaks inside a message do not matter.
 ###
-### The programs write dates, times and numbers in the form of the language. A time always names its zone: "15:05 CET".
+### The programs write dates, times and numbers in the language's own format. A time always names its zone: "15:05 CET".
 
-# The name of the language in the language itself.
+# The name of the language, in that language.
 language-name = English
 
 ## How long a link works.
-## $count (number): chooses the form.
-## $number (text): the same number in the digits of the language.
+## $count (number): selects the plural form.
+## $number (text): the same number, written in the language's digits.
 
 duration-minutes = { $count ->
     [one] { $number } minute
@@ -27,8 +27,8 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 November 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutes".
-## $until, $until-date (text): the time and the date until which it works, "16:05 CET" and "26 November 2026".
-## $days (number): 0 if that time is on the same date as the request.
+## $until, $until-date (text): when the link or the code expires, "16:05 CET" and "26 November 2026".
+## $days (number): the number of days from $date to $until-date. It is 0 if both dates are the same.
 
 mail-subject-link = Your sign-in link for { $host }, { $time }
 mail-subject-code = Your sign-in code for { $host }, { $time }
@@ -39,7 +39,7 @@ mail-preview = Works once, for { $lifetime }, { $days ->
 }.
 mail-heading = Sign in to { $host }
 
-# In a mail with a link. The button follows.
+# Shown above the button, in a mail with a link. In the plain-text mail, the link takes the place of the button.
 mail-request-link = Somebody asked for this link at { $time } on { $date }. If that was you, sign in here:
 mail-button = Sign in
 mail-link-works = The link works once, for { $lifetime }, { $days ->
@@ -47,20 +47,20 @@ mail-link-works = The link works once, for { $lifetime }, { $days ->
    *[other] until { $until } on { $until-date }
 }.
 mail-newest-link = If you asked more than once, use the newest mail: once you have signed in, older links no longer work.
-# The link follows as text.
+# Shown below the button, above the link as text.
 mail-button-fails = If the button does nothing, copy this into your browser:
 mail-ignore-link = If you did not ask for it, you can ignore this mail: nobody gets in without the link. Never pass it on.
 
-# In a mail with a link and a code. The code follows.
+# Shown above the code, in a mail with a link and a code.
 mail-other-device = Are you signing in on another device? Type this code there. It works once, { $days ->
     [0] until { $until }
    *[other] until { $until } on { $until-date }
 }, if you have not used the link. Type it only at { $host }:
-# "Them" and "they" are the link and the code.
+# "Them" means the link and the code.
 mail-ignore-link-and-code = If you did not ask for them, you can ignore this mail: nobody gets in without the link or the code. Never pass them on.
 
-# In a mail with only a code.
-mail-request-code = Somebody asked for this code at { $time } on { $date }. If that was you, type it at the page where you asked for it. Type it only at { $host }.
+# Shown in a mail with only a code.
+mail-request-code = Somebody asked for this code at { $time } on { $date }. If that was you, type it on the page where you asked for it. Type it only at { $host }.
 mail-code-works = The code works once, for { $lifetime }, { $days ->
     [0] until { $until }
    *[other] until { $until } on { $until-date }
@@ -68,20 +68,20 @@ mail-code-works = The code works once, for { $lifetime }, { $days ->
 mail-newest-code = If you asked more than once, use the newest mail: once you have signed in, older codes no longer work.
 mail-ignore-code = If you did not ask for it, you can ignore this mail: nobody gets in without the code. Never pass it on.
 
-## The mail of a portal that has a name. The messages replace the ones without `-portal`.
-## $portal (text): the name, "Example Portal".
+## The mail of a portal that has a name. These messages replace the messages without `-portal`.
+## $portal (text): the name of the portal, "Example Portal".
 
 mail-subject-link-portal = Your sign-in link for { $portal }, { $time }
 mail-subject-code-portal = Your sign-in code for { $portal }, { $time }
 mail-heading-portal = Sign in to { $portal }
 mail-request-link-portal = Somebody asked for this link to { $portal } ({ $host }) at { $time } on { $date }. If that was you, sign in here:
-mail-request-code-portal = Somebody asked for this code for { $portal } at { $time } on { $date }. If that was you, type it at the page where you asked for it. Type it only at { $host }.
+mail-request-code-portal = Somebody asked for this code for { $portal } at { $time } on { $date }. If that was you, type it on the page where you asked for it. Type it only at { $host }.
 
-## The foot of the mail of a portal with an address for questions.
-## $support (text): "help@example.com", or a page, "https://example.com/help".
+## The footer of the mail, if the portal has a support address or page.
+## $support (text): a mail address, "help@example.com", or a page, "https://example.com/help".
 
 mail-support = Questions? Write to { $support }
-# Replaces the message above if the support is a page.
+# Replaces mail-support if $support is a page.
 mail-support-page = Questions? Get help at { $support }
 
 ## The confirm page, which the link in the mail opens. Its button signs the person in.
@@ -90,28 +90,28 @@ mail-support-page = Questions? Get help at { $support }
 
 confirm-heading = Sign in to { $host }
 confirm-as = You are about to sign in as { $address }.
-# Replaces the message above if the page does not know the address.
+# Replaces confirm-as if the page does not know the address.
 confirm-with-link = You are about to sign in with the link from your mail.
 confirm-button-as = Sign in as { $address }
 confirm-button = Sign in
-# In bold, followed by the next message.
+# Shown in bold, followed by confirm-not-you-note.
 confirm-not-you = Not you?
 confirm-not-you-note = Close this page. If somebody forwarded this link to you, it would sign you in to their account.
 confirm-code-hint = Signing in on another device? Type the code from the mail there.
 
 ## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
-# A part of the link is missing, or was changed.
+# Shown if the link cannot be read, for example because a part of it is missing.
 confirm-unreadable-title = This link is incomplete
 confirm-unreadable-text = A part of it may have been lost on the way. Open it from the mail again, or copy the whole link into your browser. If that does not help, ask for a new link.
 confirm-expired-title = This link has expired
 confirm-expired-text = Ask for a new one, and use the newest mail.
-# A button below the text. It opens the portal.
+# The button below confirm-expired-text. It opens the portal.
 confirm-expired-button = Go to the sign-in page
-# The portal's address is no longer allowed.
+# Shown if the portal's address is no longer allowed.
 confirm-not-allowed-title = This link cannot be used
 confirm-not-allowed-text = The portal that it leads to has moved. Go to the portal, and ask for a new link.
-# Another site sent the browser here.
+# Shown if another site tried to press the button on the confirm page.
 confirm-foreign-title = Please open the link from your mail
 confirm-foreign-text = Another site tried to sign you in. Nothing has happened.
 confirm-limited-title = Too many requests

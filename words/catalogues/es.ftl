@@ -4,8 +4,8 @@
 language-name = Español
 
 ## How long a link works. The forms are used as in "durante 60 minutos".
-## $count (number): chooses the form.
-## $number (text): the same number in the digits of the language.
+## $count (number): selects the plural form.
+## $number (text): the same number, written in the language's digits.
 
 duration-minutes = { $count ->
     [one] { $number } minuto
@@ -24,8 +24,8 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 de noviembre de 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutos".
-## $until, $until-date (text): the time and the date until which it works, "16:05 CET" and "26 de noviembre de 2026".
-## $days (number): 0 if that time is on the same date as the request.
+## $until, $until-date (text): when the link or the code expires, "16:05 CET" and "26 de noviembre de 2026".
+## $days (number): the number of days from $date to $until-date. It is 0 if both dates are the same.
 
 mail-subject-link = Su enlace para iniciar sesión en { $host }, { $time }
 mail-subject-code = Su código para iniciar sesión en { $host }, { $time }
@@ -59,8 +59,8 @@ mail-code-works = El código funciona una sola vez, durante { $lifetime }, { $da
 mail-newest-code = Si lo solicitó más de una vez, use el correo más reciente: una vez que haya iniciado sesión, los códigos anteriores dejarán de funcionar.
 mail-ignore-code = Si no solicitó este código, puede ignorar este correo: nadie puede entrar sin el código. No lo comparta nunca.
 
-## The mail of a portal that has a name.
-## $portal (text): the name, "Example Portal".
+## The mail of a portal that has a name. These messages replace the messages without `-portal`.
+## $portal (text): the name of the portal, "Example Portal".
 
 mail-subject-link-portal = Su enlace para iniciar sesión en { $portal }, { $time }
 mail-subject-code-portal = Su código para iniciar sesión en { $portal }, { $time }
@@ -68,13 +68,13 @@ mail-heading-portal = Iniciar sesión en { $portal }
 mail-request-link-portal = Alguien solicitó este enlace para { $portal } ({ $host }) el { $date } a las { $time }. Si fue usted, inicie sesión aquí:
 mail-request-code-portal = Alguien solicitó este código para { $portal } el { $date } a las { $time }. Si fue usted, escríbalo en la página donde lo solicitó. Escríbalo únicamente en { $host }.
 
-## The foot of the mail of a portal with an address for questions.
-## $support (text): "help@example.com", or a page, "https://example.com/help".
+## The footer of the mail, if the portal has a support address or page.
+## $support (text): a mail address, "help@example.com", or a page, "https://example.com/help".
 
 mail-support = ¿Tiene preguntas? Escriba a { $support }
 mail-support-page = ¿Tiene preguntas? Encontrará ayuda en { $support }
 
-## The confirm page.
+## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.
 
@@ -87,7 +87,7 @@ confirm-not-you = ¿No es usted?
 confirm-not-you-note = Cierre esta página. Si alguien le reenvió este enlace, usted entraría en la cuenta de esa persona.
 confirm-code-hint = ¿Va a iniciar sesión en otro dispositivo? Escriba allí el código del correo.
 
-## The confirm page if it cannot sign the person in.
+## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
 confirm-unreadable-title = Este enlace está incompleto
 confirm-unreadable-text = Es posible que una parte se haya perdido por el camino. Ábralo de nuevo desde el correo o copie el enlace completo en su navegador. Si eso no sirve, solicite un enlace nuevo.

@@ -1,11 +1,11 @@
-### French. Readers are addressed with "vous", and no word depends on whether the reader is a man or a woman. A no-break space
-### (U+00A0) precedes : and ?. See en.ftl for the meaning of each message and argument.
+### French. Readers are addressed with "vous", and no word depends on whether the reader is a man or a woman. A no-break
+### space (U+00A0) precedes ":" and "?". See en.ftl for the meaning of each message and argument.
 
 language-name = Français
 
 ## How long a link works. The forms are used as in "pendant 60 minutes".
-## $count (number): chooses the form.
-## $number (text): the same number in the digits of the language.
+## $count (number): selects the plural form.
+## $number (text): the same number, written in the language's digits.
 
 duration-minutes = { $count ->
     [one] { $number } minute
@@ -24,8 +24,8 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 UTC+1" and "26 novembre 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutes".
-## $until, $until-date (text): the time and the date until which it works, "16:05 UTC+1" and "26 novembre 2026".
-## $days (number): 0 if that time is on the same date as the request.
+## $until, $until-date (text): when the link or the code expires, "16:05 UTC+1" and "26 novembre 2026".
+## $days (number): the number of days from $date to $until-date. It is 0 if both dates are the same.
 
 mail-subject-link = Votre lien de connexion à { $host }, { $time }
 mail-subject-code = Votre code de connexion à { $host }, { $time }
@@ -59,8 +59,8 @@ mail-code-works = Le code fonctionne une seule fois, pendant { $lifetime }, { $d
 mail-newest-code = Si vous avez demandé plusieurs codes, utilisez l’e-mail le plus récent : après votre connexion, les codes plus anciens ne fonctionnent plus.
 mail-ignore-code = Si vous n’avez pas demandé ce code, vous pouvez ignorer cet e-mail : sans le code, personne ne peut se connecter. Ne le transmettez à personne.
 
-## The mail of a portal that has a name.
-## $portal (text): the name, "Example Portal".
+## The mail of a portal that has a name. These messages replace the messages without `-portal`.
+## $portal (text): the name of the portal, "Example Portal".
 
 mail-subject-link-portal = Votre lien de connexion à { $portal }, { $time }
 mail-subject-code-portal = Votre code de connexion à { $portal }, { $time }
@@ -68,13 +68,13 @@ mail-heading-portal = Se connecter à { $portal }
 mail-request-link-portal = Quelqu’un a demandé ce lien de connexion à { $portal } ({ $host }) le { $date } à { $time }. Si c’était vous, connectez-vous ici :
 mail-request-code-portal = Quelqu’un a demandé ce code de connexion à { $portal } le { $date } à { $time }. Si c’était vous, saisissez-le sur la page où vous l’avez demandé. Saisissez-le uniquement sur { $host }.
 
-## The foot of the mail of a portal with an address for questions.
-## $support (text): "help@example.com", or a page, "https://example.com/help".
+## The footer of the mail, if the portal has a support address or page.
+## $support (text): a mail address, "help@example.com", or a page, "https://example.com/help".
 
 mail-support = Des questions ? Écrivez à { $support }
 mail-support-page = Des questions ? Vous trouverez de l’aide ici : { $support }
 
-## The confirm page.
+## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.
 
@@ -87,7 +87,7 @@ confirm-not-you = Ce n’est pas vous ?
 confirm-not-you-note = Fermez cette page. Si quelqu’un vous a transféré ce lien, celui-ci vous connecterait au compte de cette personne.
 confirm-code-hint = Vous vous connectez sur un autre appareil ? Saisissez-y le code indiqué dans l’e-mail.
 
-## The confirm page if it cannot sign the person in.
+## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
 confirm-unreadable-title = Ce lien est incomplet
 confirm-unreadable-text = Une partie s’est peut-être perdue en chemin. Ouvrez-le de nouveau depuis l’e-mail, ou copiez le lien entier dans votre navigateur. Si cela ne suffit pas, demandez un nouveau lien.

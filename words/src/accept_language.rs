@@ -1,22 +1,22 @@
-//! Reads the `Accept-Language` header (RFC 9110, §12.5.4). A part that is malformed is skipped, because a browser's mistake
-//! must not fail a request.
+//! Reads the `Accept-Language` header (RFC 9110, §12.5.4). Malformed parts are skipped, because a browser's mistake
+//! must not make a request fail.
 
 /// Maximum number of bytes of the header that are read.
 const MAX_LENGTH: usize = 1_024;
 /// Maximum number of language ranges that are read.
 const MAX_RANGES: usize = 32;
-/// The weight, in thousandths, of a range that specifies none.
+/// The weight, in thousandths, of a range that does not specify a weight.
 const FULL_WEIGHT: u16 = 1_000;
 
-/// The language ranges that a person accepts, the preferred ones first. Ranges of the same weight keep their order. `*` is left
-/// out, because it says nothing about the person.
+/// The language ranges that a person accepts, in order of preference. Ranges with the same weight keep their order. `*`
+/// is left out, because it does not specify a language.
 pub(crate) fn ranges(header: &str) -> Vec<&str> {
     let mut ranges: Vec<(&str, u16)> = beginning(header).split(',').take(MAX_RANGES).filter_map(range).collect();
     ranges.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
     ranges.into_iter().map(|(tag, _)| tag).collect()
 }
 
-/// The ranges within the first [`MAX_LENGTH`] bytes. A range that is cut off there is left out.
+/// The ranges within the first [`MAX_LENGTH`] bytes. A range that extends beyond them is left out.
 fn beginning(header: &str) -> &str {
     if header.len() <= MAX_LENGTH {
         return header;
@@ -25,7 +25,8 @@ fn beginning(header: &str) -> &str {
     header[..cut].rsplit_once(',').map_or("", |(whole, _)| whole)
 }
 
-/// A tag and its weight. `None` for a tag that is not accepted (`q=0`), or whose weight is malformed.
+/// Parses a language range and its weight. Returns `None` if the range is empty or `*`, if its weight is 0 (not
+/// accepted), or if its weight is malformed.
 fn range(text: &str) -> Option<(&str, u16)> {
     let (tag, parameters) = text.split_once(';').map_or((text, None), |(tag, rest)| (tag, Some(rest)));
     let weight = parameters.map_or(Some(FULL_WEIGHT), weight)?;
@@ -33,7 +34,7 @@ fn range(text: &str) -> Option<(&str, u16)> {
     (weight > 0 && !tag.is_empty() && tag != "*").then_some((tag, weight))
 }
 
-/// A weight in thousandths: `q=0.8` is 800.
+/// Parses a weight, in thousandths: `q=0.8` is 800.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.trim().split_once('=')?;
     let (whole, thousandths) = value.split_once('.').unwrap_or((value, ""));
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_header_is_not_read_to_its_end() {
+    fn only_the_start_of_a_long_header_is_read() {
         let many = vec!["xx"; 32].join(",");
         assert_eq!(ranges(&format!("{many},de")).len(), 32);
         let long = format!("en;q=0.1,{},de", "é".repeat(600));

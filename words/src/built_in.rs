@@ -1,5 +1,5 @@
-//! The catalogues that are part of the program. A test requires that all catalogues have the same messages with the same
-//! arguments.
+//! The catalogues that are part of the program. A test requires that all catalogues have the same messages with the
+//! same arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const CATALOGUES: [(Language, &str, &str); 5] = [
 pub(crate) struct Arguments {
     /// The names of all arguments.
     pub names: BTreeSet<String>,
-    /// The names of the counts, which select plural forms.
+    /// The names of the arguments that select plural forms.
     pub counts: BTreeSet<String>,
 }
 

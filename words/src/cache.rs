@@ -1,12 +1,12 @@
-//! Caches formatters per thread and language. Creating a formatter reads a lot of CLDR data, and takes about ten times as
-//! long as using it.
+//! Caches formatters per thread and language. Creating a formatter reads a lot of CLDR data, and takes about ten times
+//! as long as using it.
 
 use std::{cell::RefCell, collections::HashMap, hash::Hash, thread::LocalKey};
 
-/// The formatters of a thread. Their number is at most the number of languages offered, times the number of kinds of key.
+/// A thread's formatters. There is at most one for each combination of an offered language and a variant of the format.
 pub(crate) type Cache<K, F> = RefCell<HashMap<K, F>>;
 
-/// Calls `work` with the formatter that has this key. Creates the formatter first if the thread does not have it yet.
+/// Calls `work` with the formatter for `key`. Creates the formatter first if the thread does not have it yet.
 ///
 /// # Errors
 /// The error of `create`.

@@ -22,7 +22,7 @@ struct Place {
     line: usize,
 }
 
-/// The messages of one language, which several threads may read at once.
+/// The messages of one language, which several threads may read concurrently.
 pub(crate) struct Catalogue {
     pub language: Language,
     bundle: FluentBundle<FluentResource>,
@@ -30,12 +30,13 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue from several files. Messages of later files override those of earlier files.
+    /// Creates a catalogue from several files. Messages in later files override those in earlier files.
     pub(crate) fn new(language: Language, sources: Vec<Source>) -> Self {
-        // The tag selects the plural rules. Languages that Fluent does not know get the English rules.
+        // The tag selects the plural rules. For languages that Fluent does not support, it selects the English rules.
         let tag = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![tag]);
-        // `Words::text` isolates values itself, because templates isolate values with their own marks.
+        // Fluent must not add isolation characters around values: `Words::text` adds them where they are needed, and
+        // templates use markup instead.
         bundle.set_use_isolating(false);
         let mut places = HashMap::new();
         for Source { file, resource } in sources {
@@ -56,17 +57,18 @@ impl Catalogue {
         self.places.get(id).map_or(("", 0), |place| (&place.file, place.line))
     }
 
-    /// A message in parts.
+    /// Formats a message, and returns the result in parts.
     ///
     /// # Errors
-    /// The message does not exist, refers to something that does not exist, or lacks an argument.
+    /// The message does not exist, or cannot be formatted: for example, an argument is missing from `args`.
     pub(crate) fn parts<'a>(&self, id: &str, args: &[(&'a str, Value<'a>)]) -> Result<Vec<Part<'a>>, WordsError> {
         let formatted = self.format(id, args).ok_or_else(|| self.unknown(id))?;
         let formatted = formatted.map_err(|errors| self.broken(id, &errors))?;
         Ok(split(&formatted, args))
     }
 
-    /// The message with a character in place of each value. `None` if there is no such message.
+    /// Formats a message with a placeholder character for each text value. Returns `None` if the message does not exist
+    /// or has no text, or if there are more arguments than placeholder characters.
     fn format<'b>(&'b self, id: &str, args: &[(&str, Value<'_>)]) -> Option<Result<Cow<'b, str>, Vec<FluentError>>> {
         let pattern = self.bundle.get_message(id)?.value()?;
         let mut fluent_args = FluentArgs::with_capacity(args.len());
@@ -97,7 +99,8 @@ impl Catalogue {
     }
 }
 
-/// The ids of messages and terms (with their dash), and their line numbers. An id always begins at the start of a line.
+/// The ids of messages and terms, and their line numbers. A term's id includes its leading dash. An id always begins at
+/// the start of a line.
 pub(crate) fn lines(source: &str) -> impl Iterator<Item = (&str, usize)> {
     source.lines().zip(1..).filter_map(|(line, number)| {
         let (id, _) = line.split_once('=')?;

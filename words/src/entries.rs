@@ -1,4 +1,4 @@
-//! Reads what the messages of a catalogue refer to.
+//! Lists the messages and terms of a catalogue, and what each of them refers to.
 
 use std::collections::BTreeSet;
 
@@ -7,31 +7,31 @@ use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pat
 /// A message or a term.
 #[derive(Debug)]
 pub(crate) struct CatalogueEntry<'s> {
-    /// The id. A term's id does not include its dash.
+    /// The id of the message or the term, without a term's leading dash.
     pub id: &'s str,
-    /// Whether it is a term, which is used only in other messages.
+    /// Whether the entry is a term, which only other entries can use.
     pub is_term: bool,
-    /// Whether it has text.
+    /// Whether the entry has text.
     pub has_value: bool,
-    /// Whether it has attributes (`.title = …`).
+    /// Whether the entry has attributes (`.title = …`).
     pub has_attributes: bool,
-    /// What its text refers to.
+    /// What the entry's text and its attributes refer to.
     pub uses: Uses<'s>,
 }
 
 impl CatalogueEntry<'_> {
-    /// The id as in the catalogue: a term's id includes its dash.
+    /// The id as written in the catalogue, with a term's leading dash.
     pub(crate) fn name(&self) -> String {
         format!("{}{}", if self.is_term { "-" } else { "" }, self.id)
     }
 }
 
-/// What a pattern refers to.
+/// The names that a message or a term refers to.
 #[derive(Debug, Default)]
 pub(crate) struct Uses<'s> {
-    /// The arguments that are shown, or that select a form.
+    /// The arguments that are shown or that select a plural form.
     pub arguments: BTreeSet<&'s str>,
-    /// The arguments that select a form.
+    /// The arguments that select a plural form.
     pub selectors: BTreeSet<&'s str>,
     /// Other messages.
     pub messages: BTreeSet<&'s str>,

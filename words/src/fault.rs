@@ -8,16 +8,16 @@ use std::{
 
 use super::language::Language;
 
-/// Why a message cannot be written.
+/// Why a message cannot be formatted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
-    /// The language is not offered.
+    /// There are no messages in the language.
     #[error("there are no messages in the language {language}")]
     UnknownLanguage {
         /// The language.
         language: Language,
     },
-    /// No catalogue of the language has the message.
+    /// Neither the catalogue of the language nor the English catalogue has the message.
     #[error("the language {language} has no message `{id}`")]
     UnknownMessage {
         /// The language.
@@ -25,8 +25,9 @@ pub enum WordsError {
         /// The message.
         id: String,
     },
-    /// The message lacks an argument, or refers to something that does not exist.
-    #[error("the message `{id}` of the language {language} ({file}:{line}) is broken: {reason}")]
+    /// Formatting the message failed: for example, an argument is missing, or the message refers to something that does
+    /// not exist.
+    #[error("the message `{id}` in the language {language} ({file}:{line}) is broken: {reason}")]
     BrokenMessage {
         /// The language.
         language: Language,
@@ -34,12 +35,12 @@ pub enum WordsError {
         id: String,
         /// The file that contains the message.
         file: String,
-        /// The line of the file, from 1.
+        /// The line number, starting at 1.
         line: usize,
         /// What is wrong.
         reason: String,
     },
-    /// CLDR's data is not complete.
+    /// The CLDR data for the language is incomplete.
     #[error("there are no formats for dates and numbers in the language {language}: {reason}")]
     NoData {
         /// The language.
@@ -60,14 +61,14 @@ impl WordsError {
 pub struct Fault {
     /// The file.
     pub file: String,
-    /// The line, from 1. 0 if the fault concerns the whole file.
+    /// The line number, starting at 1, or 0 if the fault concerns the whole file.
     pub line: usize,
-    /// What is wrong, and what to do.
+    /// What is wrong and, in some cases, what to do.
     pub problem: String,
 }
 
 impl Fault {
-    /// A fault in a line of a file. Line 0 stands for the whole file.
+    /// A fault in a line of a file. Line 0 means the whole file.
     #[must_use]
     pub fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, problem: problem.into() }
@@ -87,14 +88,14 @@ impl Display for Fault {
     }
 }
 
-/// Why a file cannot be read, as a sentence for [`Fault::of_file`].
+/// Why a file or folder cannot be read, as a sentence for [`Fault::of_file`].
 #[must_use]
 pub fn problem_of_file(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "It does not exist.",
-        io::ErrorKind::PermissionDenied => "This program is not allowed to read it.",
-        io::ErrorKind::NotADirectory => "It is not a folder.",
-        io::ErrorKind::IsADirectory => "It is a folder.",
-        _ => "It cannot be read.",
+        io::ErrorKind::NotFound => "No such file or folder.",
+        io::ErrorKind::PermissionDenied => "The program does not have permission to read this path.",
+        io::ErrorKind::NotADirectory => "This path is not a folder.",
+        io::ErrorKind::IsADirectory => "This path is a folder.",
+        _ => "The file or folder cannot be read.",
     }
 }

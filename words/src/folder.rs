@@ -1,5 +1,6 @@
-//! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`. The
-//! folder `portals` has words for one portal: `portals/shop/it/words.ftl`. The templates next to them are for the worker.
+//! Reads an operator's words from a folder. Each language has a subfolder that is named after its tag: `it/words.ftl`.
+//! The folder `portals` contains the words of individual portals: `portals/shop/it/words.ftl`. These folders may also
+//! contain templates, which only the worker reads.
 
 use std::{
     collections::BTreeMap,
@@ -13,26 +14,27 @@ use super::{
     words::{OperatorCatalogue, Words},
 };
 
-/// The name of a file with words.
+/// The name of the file that contains the words of a language.
 pub const WORDS_FILE: &str = "words.ftl";
-/// The folder that contains a folder for each portal.
+/// The name of the folder that contains the portals' folders.
 pub const PORTALS_FOLDER: &str = "portals";
 /// Maximum size of a file, in bytes. A catalogue is about 6 KiB long.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// The words of all portals.
+/// The common words, and the portals' own words, which override the common words.
 #[derive(Debug, Clone)]
 pub struct WordsFolder {
-    /// The words of portals that do not have their own.
+    /// The words for portals that have no words of their own.
     pub common: Words,
     portals: BTreeMap<String, Words>,
 }
 
 impl WordsFolder {
-    /// The built-in words, with the operator's words if the setting names a folder. A blank setting is treated like `None`.
+    /// The built-in words, with the operator's words if the setting specifies a folder. A blank setting is treated like
+    /// `None`.
     ///
     /// # Errors
-    /// All faults in all files.
+    /// All faults in the folder and its files.
     pub fn from_setting(folder: Option<&str>) -> Result<Self, Vec<Fault>> {
         match folder.map(str::trim).filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::read(Path::new(folder)),
@@ -40,11 +42,12 @@ impl WordsFolder {
         }
     }
 
-    /// The built-in words with an operator's words: `<tag>/words.ftl` for each language, and `portals/<id>/<tag>/words.ftl` for
-    /// the languages of a portal. A portal's words override the common ones. Other files and hidden folders are ignored.
+    /// The built-in words with an operator's words: `<tag>/words.ftl` for each language, and
+    /// `portals/<id>/<tag>/words.ftl` for the languages of a portal. A portal's words override the common ones. Other
+    /// files and hidden folders are ignored.
     ///
     /// # Errors
-    /// All faults in all files.
+    /// All faults in the folder and its files.
     pub fn read(folder: &Path) -> Result<Self, Vec<Fault>> {
         let mut faults = vec![];
         if is_empty(folder).map_err(|fault| vec![fault])? {
@@ -70,19 +73,19 @@ impl WordsFolder {
             Err(found) => faults.extend(found),
         }
         faults.sort();
-        // Faults of the common words are found once more for each portal.
+        // The faults in the common words are found again with each portal.
         faults.dedup();
         Err(faults)
     }
 
-    /// The words of a portal.
+    /// The words of a portal, or the common words if the portal has no words of its own.
     #[must_use]
     pub fn of_portal(&self, id: &str) -> &Words {
         self.portals.get(id).unwrap_or(&self.common)
     }
 }
 
-/// Whether a folder contains neither subfolders nor templates.
+/// Whether a folder contains neither visible subfolders nor templates.
 fn is_empty(folder: &Path) -> Result<bool, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
     let is_template = |path: &Path| path.extension().is_some_and(|extension| extension == "html" || extension == "txt");
@@ -90,10 +93,10 @@ fn is_empty(folder: &Path) -> Result<bool, Fault> {
     Ok(subfolders(folder)?.is_empty() && !paths.any(|path| is_template(&path)))
 }
 
-/// The visible folders in a folder, in order.
+/// The visible subfolders of a folder, sorted by path.
 fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
-    // A mounted ConfigMap (Kubernetes) has a hidden folder with copies of all files.
+    // A mounted Kubernetes ConfigMap contains a hidden folder with copies of all files.
     let is_visible = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir() && is_visible(path)).collect();
@@ -101,7 +104,8 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(folders)
 }
 
-/// The catalogues of the language folders in a folder. A language folder may have only templates.
+/// Reads the catalogue in each language subfolder. A subfolder without a catalogue is skipped, because templates alone
+/// are allowed.
 fn read_layer(folder: &Path, faults: &mut Vec<Fault>) -> Vec<OperatorCatalogue> {
     let mut catalogues = vec![];
     for folder in subfolders(folder).unwrap_or_default() {

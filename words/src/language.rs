@@ -12,10 +12,10 @@ const CANONICALIZER: LocaleCanonicalizer = LocaleCanonicalizer::new_extended();
 const DIRECTIONALITY: LocaleDirectionality = LocaleDirectionality::new_extended();
 pub(crate) const EXPANDER: LocaleExpander = LocaleExpander::new_extended();
 
-/// A language, with a script and a region if its tag names them: `de`, `zh-Hant`, `pt-BR`.
+/// A language, with a script and a region if its tag includes them: `de`, `zh-Hant`, `pt-BR`.
 ///
-/// The value consists of the parts of its tag, so it is small and can be copied, and a language that an operator adds needs no
-/// number or registry. [`Words::offered`](crate::Words::offered) returns the languages that have words.
+/// The value consists only of the parts of a tag, so it is small and `Copy`. A language that an operator adds does not
+/// have to be registered. [`Words::offered`](crate::Words::offered) returns the languages that have words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Language {
     language: subtags::Language,
@@ -23,14 +23,14 @@ pub struct Language {
     region: Option<Region>,
 }
 
-/// Why a string is not the tag of a language.
+/// Why a string is not accepted as a language tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownTag {
-    /// Not a tag, or a tag with more than a language, a script and a region.
+    /// The string is not a language tag, or the tag has a variant (`de-1996`) or no language (`und`).
     #[error("is not a language tag such as `de`, `zh-Hant` or `pt-BR`")]
     Malformed,
-    /// The tag is not in its canonical form, which this variant contains.
-    #[error("is not the canonical tag, which is `{0}`")]
+    /// The tag is not canonical. The field contains the canonical tag.
+    #[error("is not a canonical language tag: use `{0}`")]
     NotCanonical(String),
 }
 
@@ -53,19 +53,19 @@ impl Language {
         Self { language, script: None, region: None }
     }
 
-    /// The BCP 47 tag, for `lang` in HTML and for a database: `de`.
+    /// The BCP 47 tag, for HTML's `lang` attribute and for the database: `de`.
     #[must_use]
     pub fn tag(self) -> String {
         self.to_string()
     }
 
-    /// `ltr` or `rtl`, for `dir` in HTML.
+    /// `ltr` or `rtl`, for HTML's `dir` attribute.
     #[must_use]
     pub fn direction(self) -> &'static str {
         if self.is_right_to_left() { "rtl" } else { "ltr" }
     }
 
-    /// Whether the language is written from right to left. False for languages that CLDR does not know.
+    /// Whether the language is written from right to left. False for languages that are not in CLDR.
     #[must_use]
     pub fn is_right_to_left(self) -> bool {
         DIRECTIONALITY.is_right_to_left(&self.id())
@@ -93,7 +93,7 @@ impl fmt::Display for Language {
 impl FromStr for Language {
     type Err = UnknownTag;
 
-    /// Parses an exact tag, as [`Language::tag`] writes it and a database stores it. For tags in requests, use
+    /// Parses a canonical tag, as returned by [`Language::tag`] and stored in the database. For tags in requests, use
     /// [`choose_language`](crate::choose_language).
     fn from_str(tag: &str) -> Result<Self, UnknownTag> {
         let id = canonical(tag).ok_or(UnknownTag::Malformed)?;
@@ -108,7 +108,8 @@ impl FromStr for Language {
     }
 }
 
-/// The language of a tag without extensions, with today's codes: `he` for `iw`. `None` if the text is not a tag.
+/// The canonical form of a tag, without extensions and with current codes: `he` for `iw`. `None` if the text is not a
+/// tag.
 pub(crate) fn canonical(tag: &str) -> Option<LanguageIdentifier> {
     let mut locale = Locale { id: Locale::try_from_str(tag).ok()?.id, extensions: Default::default() };
     CANONICALIZER.canonicalize(&mut locale);
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_language_is_its_exact_tag() {
+    fn only_a_canonical_tag_is_a_language() {
         for tag in ["en", "de", "fr", "es", "ar", "zh-Hant", "pt-BR", "he", "sr-Latn-RS", "tlh", "es-419"] {
             assert_eq!(tag.parse::<Language>().unwrap().tag(), tag);
         }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_some_languages_are_written_from_right_to_left() {
+    fn the_direction_follows_the_language_and_its_script() {
         for (tag, direction) in [
             ("en", "ltr"),
             ("de", "ltr"),

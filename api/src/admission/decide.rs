@@ -1,31 +1,32 @@
-//! The admission rule: a job that would expire in the queue is rejected at once, with the time after which a new
-//! request is likely to be accepted.
+//! The admission rule: a request is rejected immediately if the queue is full, or if its job could expire in the queue.
+//! `Retry-After` is an estimate of the time until a new request will be accepted, or a fixed time if no estimate is
+//! possible.
 
 use std::time::Duration;
 
 use outbox::Load;
 
-/// `Retry-After` while no mail is being sent. An operator usually needs longer than this to fix the cause.
+/// `Retry-After` while no mail is being sent. Fixing the cause usually takes longer, so a caller can be rejected again.
 const STOPPED_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// `Retry-After` while more than `QUEUE_LIMIT` jobs wait and the workers' rate is unknown.
+/// `Retry-After` while more than `QUEUE_LIMIT` jobs wait and the workers are stopped or their rate is unknown.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How many jobs may wait, and for how long.
+/// Maximum number of waiting jobs, and the time after which they expire.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct QueueLimits {
     /// Maximum number of waiting jobs: `QUEUE_LIMIT`.
     pub(crate) max_waiting: u32,
-    /// Time after which a waiting job expires: `JOB_DEADLINE`.
+    /// Time after which a waiting job expires: `JOB_DEADLINE`, or the portal's own deadline.
     pub(crate) deadline: Duration,
 }
 
-/// The decision about one more request.
+/// Whether to accept one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AdmissionDecision {
     Accept,
     /// Accept. The queue is more than half full, so the IP rate limit is stricter.
     AcceptUnderPressure,
-    /// The job could expire before it is mailed.
+    /// Reject: the tables are not ready, the queue is full, or the job could expire before its mail is sent.
     Reject {
         retry_after: Duration,
     },
@@ -38,11 +39,12 @@ impl AdmissionDecision {
 }
 
 impl QueueLimits {
-    /// Decides from the last polled load and the number of jobs accepted since that poll.
+    /// Decides whether to accept one more job, based on the load at the last poll and the number of jobs accepted since
+    /// then.
     ///
-    /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`. While no
-    /// mail is being sent, jobs are accepted until the oldest job has used up half of its deadline. After that, a new job might
-    /// also expire before it is mailed.
+    /// The queue may contain as many jobs as the workers can deliver within the deadline, but never more than
+    /// `max_waiting`. While no mail is being sent, jobs are accepted until the oldest job has used up half of its
+    /// deadline. After that, a new job might also expire before its mail is sent.
     pub(crate) fn decide(&self, load: &Load, accepted_since: u32) -> AdmissionDecision {
         let waiting = load.waiting.saturating_add(accepted_since);
         let is_stalled = load.is_stopped || load.jobs_per_second.is_some_and(|rate| rate <= 0.0);
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_jobs_are_accepted_than_can_be_mailed_in_time() {
+    fn no_more_jobs_are_accepted_than_can_be_delivered_in_time() {
         let reject = |seconds| AdmissionDecision::Reject { retry_after: Duration::from_secs(seconds) };
         for (waiting, rate, decision) in [
             // The rate is unknown, so only the limit applies.
@@ -93,14 +95,15 @@ mod tests {
             // The workers are so fast that only the limit applies.
             (100_000, Some(5_000.0), AdmissionDecision::AcceptUnderPressure),
             (105_000, Some(5_000.0), reject(1)),
-            // The wait is never longer than the deadline.
+            // `Retry-After` is never longer than the deadline.
             (1_000, Some(0.01), reject(900)),
             // The queue is empty, so a slow rate does not matter.
             (0, Some(0.01), AdmissionDecision::Accept),
         ] {
             assert_eq!(LIMITS.decide(&load(waiting, rate), 0), decision, "{waiting} {rate:?}");
         }
-        assert_eq!(LIMITS.decide(&load(45_000, Some(50.0)), 500), reject(10), "jobs accepted since the poll count");
+        let decision = LIMITS.decide(&load(45_000, Some(50.0)), 500);
+        assert_eq!(decision, reject(10), "jobs accepted since the last poll are counted");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Logs a database outage: one line when it begins, one line per minute while requests are refused, and one line when it ends.
+//! Logs a database outage: one line when the outage begins, at most one line per minute while requests are refused, and
+//! one line when the outage ends.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,17 +8,17 @@ use std::{
 
 use outbox::{OutageKind, OutageReason};
 
-/// Time between two log lines during an outage.
+/// Minimum time between two log lines about refused requests.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
-/// Time without an error after which an outage is over.
+/// An outage is considered over after this much time without an error.
 const QUIET_PERIOD: Duration = Duration::from_secs(3);
 
-/// Logs the current outage, if there is one.
+/// Keeps track of the current database outage, if there is one, and logs it.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     outage: Mutex<Option<Outage>>,
-    /// When the last line about too many waiting requests was written.
+    /// When the last log line about too many waiting requests was written.
     busy_at: Mutex<Option<Instant>>,
 }
 
@@ -29,12 +30,12 @@ struct Outage {
     last_error_at: Instant,
     /// Number of requests and webhooks refused during the outage.
     refused: u64,
-    /// Value of `refused` when the last line was written.
+    /// Value of `refused` when the last log line was written.
     logged: u64,
 }
 
 impl Outage {
-    /// Adds refused requests. Returns whether a line about them is due.
+    /// Adds refused requests. Returns whether a log line about them is due.
     fn count(&mut self, refused: u64, now: Instant) -> bool {
         self.refused += refused;
         self.last_error_at = now;
@@ -73,9 +74,9 @@ impl OutageLog {
             _ => {
                 let before = outage.take();
                 let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
-                // If Postgres was unavailable before, that outage has ended: Postgres is back, but its tables belong to another
-                // version. If the tables were wrong before, do not log an end: while Postgres is unavailable, nobody knows
-                // whether the tables match again.
+                // If Postgres was unavailable before, that outage has ended: Postgres is back, but its tables belong to
+                // another version. If the tables were wrong before, do not log an end: while Postgres is unavailable,
+                // it is unknown whether the tables match again.
                 log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =
@@ -103,7 +104,7 @@ impl OutageLog {
         log_end(ended);
     }
 
-    /// Records that a request or webhook was refused because too many requests or webhooks are waiting for their commit.
+    /// Records that a request or webhook was refused because too many requests or webhooks are waiting to be committed.
     pub(crate) fn note_busy(&self) {
         let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
         if logged_at.is_none_or(|at| at.elapsed() >= REPEAT_AFTER) {
@@ -113,8 +114,8 @@ impl OutageLog {
     }
 
     /// Records that the regular check of the database has succeeded. Ends the outage if there has been no error for
-    /// [`QUIET_PERIOD`]. One successful check is not enough: when the disk is full, for example, the check succeeds but commits
-    /// fail.
+    /// [`QUIET_PERIOD`]. One successful check is not enough: when the disk is full, for example, the check succeeds but
+    /// commits fail.
     pub(crate) fn note_checked(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= QUIET_PERIOD);
@@ -134,7 +135,8 @@ fn log_begin(reason: &OutageReason) {
         OutageKind::Away => {
             tracing::warn!(
                 error,
-                "the database is unavailable: answering requests with 503 until it is back (DATABASE_URL)"
+                "the database is unavailable: answering requests with 503 until it is back. If it does not \
+                 come back, check DATABASE_URL"
             );
         }
         OutageKind::WrongTables => {
@@ -171,7 +173,7 @@ mod tests {
         };
         let mut lines = vec![];
         for second in 0..300 {
-            // There are no requests in the third and fourth minute.
+            // There are no requests in the third and fourth minutes.
             let refused = if (120..240).contains(&second) { 0 } else { 2 };
             if outage.count(refused, began + Duration::from_secs(second)) {
                 lines.push((second, outage.refused));

@@ -1,6 +1,7 @@
-//! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
-//! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state, so they need no
-//! queries. A request that fails during an outage updates the state at once.
+//! Polls the outbox every second and keeps the result in memory: whether the tables match this version, whether
+//! requests and webhooks can be committed, how many jobs wait, and how fast the workers deliver them. Requests and
+//! health checks read this state, so they need no queries of their own to check the database. A failed commit of a
+//! request or webhook updates the state immediately.
 //!
 //! `server::prepare_database` reports when the tables are ready. Polling starts after that.
 
@@ -22,12 +23,12 @@ use super::{
 use crate::{metrics, state::AppState};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Time limit of one poll. Longer than the wait for a pooled connection.
+/// Time limit for one poll. It is longer than the time limit for taking a connection from the pool.
 const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 /// `Retry-After` before the tables are ready.
 const NOT_PREPARED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The state of the outbox at the last poll.
+/// Whether the database can be used, and the state of the outbox at the last poll.
 #[derive(Debug)]
 pub(crate) struct QueueMonitor {
     limits: QueueLimits,
@@ -43,7 +44,7 @@ pub(crate) struct QueueMonitor {
 /// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// The last poll could not commit, or the commit of a request has failed since then.
+    /// The last poll failed, or the commit of a request or webhook has failed since then.
     DatabaseUnreachable,
     /// The tables have not been prepared since the program started.
     DatabaseNotPrepared,
@@ -63,12 +64,13 @@ impl QueueMonitor {
         }
     }
 
-    /// Whether one more job, of a portal that is not paused, can be mailed within `JOB_DEADLINE`.
+    /// Decides whether the workers can deliver one more job within `JOB_DEADLINE`. Assumes that the job's portal is not
+    /// paused.
     pub(crate) fn decide(&self) -> AdmissionDecision {
         self.decide_for(None, self.limits.deadline)
     }
 
-    /// Whether one more job of this portal can be mailed within `deadline`.
+    /// Decides whether the workers can deliver one more job of this portal within `deadline`.
     pub(crate) fn decide_for(&self, portal: Option<&str>, deadline: Duration) -> AdmissionDecision {
         if !self.is_prepared.load(Relaxed) {
             return AdmissionDecision::Reject { retry_after: NOT_PREPARED_RETRY_AFTER };
@@ -77,7 +79,7 @@ impl QueueMonitor {
         QueueLimits { deadline, ..self.limits }.decide(&load, self.accepted.load(Relaxed))
     }
 
-    /// Whether operators had filed retries at the last poll.
+    /// Whether the last poll found retries that operators had filed.
     pub(crate) fn has_filed_retries(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).has_filed_retries
     }
@@ -101,8 +103,8 @@ impl QueueMonitor {
         }
     }
 
-    /// Records that each connection keeps its own server session: no pooler is in transaction or statement mode. Until
-    /// this method has been called, only the pooler check may use the connection pool.
+    /// Records that each connection keeps its own server session, because there is no pooler in transaction or
+    /// statement mode. Until this method has been called, only the pooler check may use the connection pool.
     pub(crate) fn note_own_sessions(&self) {
         self.has_own_sessions.store(true, Relaxed);
         self.outage.note_usable();
@@ -125,8 +127,8 @@ impl QueueMonitor {
         self.is_prepared.load(Relaxed)
     }
 
-    /// Records that a request or webhook could not be committed. If the commit failed, the api is not ready until a poll
-    /// succeeds. This does not wait for the current poll, which may take seconds.
+    /// Records that a request or webhook could not be committed. If the commit failed, the api is not ready until a
+    /// poll succeeds. The api becomes unready immediately, even while a poll is running, which can take seconds.
     pub(crate) fn note_refused(&self, error: &CommitError) {
         match error {
             CommitError::Busy => self.outage.note_busy(),
@@ -169,7 +171,7 @@ impl QueueMonitor {
     }
 }
 
-/// Logs when the decision changes to or from rejecting requests.
+/// Logs when the api starts to reject requests, and when it accepts them again.
 fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
     let Load { waiting, jobs_per_second, is_stopped, .. } = *load;
     match (before.is_reject(), now.is_reject()) {
@@ -178,7 +180,7 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
                 waiting,
                 jobs_per_second,
                 is_stopped,
-                "answering requests with 503: the queue is full, or too long for their mails to be sent in time"
+                "answering requests with 503: the queue is full, or new jobs could expire before their mails are sent"
             );
         }
         (true, false) => tracing::info!(waiting, jobs_per_second, "accepting requests again"),
@@ -197,13 +199,15 @@ pub(crate) async fn poll(state: Arc<AppState>) {
         ticks.tick().await;
         if queue.is_prepared.load(Relaxed) {
             let result = timeout(POLL_TIMEOUT, poll_once(&state, count_to)).await;
-            queue.record_poll(result.unwrap_or_else(|_| Err(OutageReason::away("it did not answer in time"))));
+            queue.record_poll(
+                result.unwrap_or_else(|_| Err(OutageReason::away("Postgres did not answer within 5 seconds"))),
+            );
         }
     }
 }
 
-/// Reads the load, and checks that requests and webhooks can be committed. The error is the reason, with Postgres's own
-/// message if there is one.
+/// Reads the state of the queue. Also checks the tables and the pooler, and that requests and webhooks can be
+/// committed. If any of this fails, returns the reason, with Postgres's own message if there is one.
 async fn poll_once(state: &AppState, count_to: u32) -> Result<QueueState, OutageReason> {
     let queue = async {
         outbox::check_schema(&state.pool, ProgramKind::Api).await?;
@@ -250,7 +254,7 @@ mod tests {
         monitor.note_accepted();
         assert!(accepts(&monitor));
         monitor.note_accepted();
-        assert!(!accepts(&monitor), "jobs accepted since the poll count");
+        assert!(!accepts(&monitor), "jobs accepted since the last poll are counted");
         monitor.record_poll(Ok(load(1)));
         assert!(accepts(&monitor));
     }
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn not_ready_names_the_reason() {
+    fn not_ready_returns_the_reason() {
         let monitor = monitor();
         assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseNotPrepared));
         monitor.is_prepared.store(true, Relaxed);

@@ -11,12 +11,12 @@ use url::Url;
 
 use super::source;
 
-/// Maximum number of lines per [`WINDOW`]. Each line is about a different host.
+/// Maximum number of log lines in one window. Each line is about a different host.
 const MAX_LINES: usize = 5;
-/// Time after which a host may be logged again.
+/// Length of a window. In each new window, every host can be logged again.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Logs refused origins, a few lines per minute.
+/// Logs refused origins, but writes at most a few lines per minute.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedOrigins(Mutex<Recent>);
 
@@ -24,13 +24,13 @@ pub(crate) struct RefusedOrigins(Mutex<Recent>);
 struct Recent {
     began_at: Option<Instant>,
     hosts: Vec<Option<String>>,
-    /// Number of refused requests since the last line.
+    /// Number of refused requests since the last log line.
     unlogged: u64,
 }
 
 impl RefusedOrigins {
-    /// Logs the host of a refused request's origin, unless the request names no origin or the line limit has been reached.
-    /// `body` is the field `callback_origin`.
+    /// Logs the host of a refused request's origin, unless the request contains no origin, the host was already logged
+    /// in this window, or the window's line limit has been reached. `body` is the `callback_origin` field.
     pub(crate) fn note(&self, body: Option<&str>, headers: &HeaderMap) {
         let Some(text) = source::deciding_text(body, headers) else { return };
         let host = host_of(text);
@@ -40,12 +40,12 @@ impl RefusedOrigins {
             tracing::warn!(
                 host,
                 unlogged_refusals = unlogged,
-                "a request names a callback origin that no portal allows"
+                "refused a request with a callback origin that no portal allows"
             );
         }
     }
 
-    /// Returns the number of refusals since the last line, or `None` if no line about this host may be written now.
+    /// Returns the number of refusals since the last log line, or `None` if no line may be logged for this host now.
     fn take_line(&self, host: Option<String>, now: Instant) -> Option<u64> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.began_at.is_none_or(|at| now.duration_since(at) >= WINDOW) {
@@ -60,8 +60,9 @@ impl RefusedOrigins {
     }
 }
 
-/// Returns the host of an origin or URL as the WHATWG URL standard serialises it, or `None` if the text has no host. User, path
-/// and query are left out, because they may contain anything.
+/// Returns the host of an origin or URL as the WHATWG URL standard serialises it, or `None` if the text contains white
+/// space or control characters, or is not an http or https URL. The user name, password, path and query are left out,
+/// because they may contain anything.
 fn host_of(text: &str) -> Option<String> {
     // The parser removes line breaks, so the text after a line break would seem to be part of the host.
     if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_origins_writes_few_lines_and_the_rest_is_counted() {
+    fn a_flood_of_refused_origins_writes_few_log_lines_and_counts_the_rest() {
         let (origins, start) = (RefusedOrigins::default(), Instant::now());
         let take = |number: u32, after: u64| {
             origins.take_line(Some(format!("{number}.example")), start + Duration::from_secs(after))

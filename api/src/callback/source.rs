@@ -1,9 +1,9 @@
-//! Finds the callback origin of a request. The sources are the body's `callback_origin`, then the headers
-//! `X-AppHandoff-Callback-Origin`, `Origin` and `Referer`.
+//! Finds the callback origin for a request. The sources are the body's `callback_origin`, then the
+//! `X-AppHandoff-Callback-Origin`, `Origin` and `Referer` headers.
 //!
-//! Callers set `callback_origin` and `X-AppHandoff-Callback-Origin` on purpose. The first of these two sources that is present
-//! therefore determines the callback origin, and an origin that is not allowed is an error. Browsers set `Origin` and `Referer`
-//! on their own, so an origin in these headers that is not allowed is skipped.
+//! Callers set `callback_origin` and `X-AppHandoff-Callback-Origin` explicitly. The first of these two sources that is
+//! present therefore determines the callback origin, and an origin that is not allowed is an error. Browsers set
+//! `Origin` and `Referer` automatically, so an origin in these headers that is not allowed is skipped.
 
 use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};
@@ -16,7 +16,7 @@ use crate::http::{
     single_header::single_header,
 };
 
-/// The header in which a caller names the callback origin.
+/// The header in which a caller specifies the callback origin.
 pub(crate) const CALLBACK_ORIGIN_HEADER: &str = "X-AppHandoff-Callback-Origin";
 
 /// Why a request has no callback origin.
@@ -26,12 +26,13 @@ pub(crate) struct CallbackOriginError {
     pub(crate) issue: ValidationIssue,
 }
 
-/// Returns what `find` returns for the origin that the link redirects to. `find` returns `None` if an origin is not allowed.
-/// `body` is the field `callback_origin`, if present.
+/// Finds the origin that the link redirects to, and returns the result of `find` for this origin. `find` returns `None`
+/// if an origin is not allowed. `body` is the `callback_origin` field, if present.
 ///
 /// # Errors
-/// `callback_origin_not_allowed` if the body or the explicit header names an origin that is not allowed,
-/// `callback_origin_required` if no source names an allowed origin.
+/// `callback_origin_not_allowed` if `callback_origin` is not an allowed origin, or if it is missing and
+/// `X-AppHandoff-Callback-Origin` is not an allowed origin. `callback_origin_required` if both are missing and neither
+/// `Origin` nor `Referer` contains an allowed origin.
 pub(crate) fn resolve<T>(
     find: impl Fn(&Origin) -> Option<T>,
     body: Option<&str>,
@@ -55,7 +56,8 @@ pub(crate) fn resolve<T>(
         .ok_or_else(origin_required)
 }
 
-/// Returns the text of the first source that is present, valid or not. `None` if no source is present.
+/// Returns the text of the first source that is present, even if it is not a valid origin, or `None` if no source is
+/// present. Skips headers that are not ASCII text or are repeated with different values.
 pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -> Option<&'a str> {
     let explicit = HeaderName::from_static("x-apphandoff-callback-origin");
     body.or_else(|| single_header(headers, &explicit))
@@ -63,7 +65,7 @@ pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -
         .or_else(|| single_header(headers, &header::REFERER))
 }
 
-/// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
+/// The error for an explicit origin that is not allowed. `path` is the field or header that contains it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
     CallbackOriginError {
@@ -72,7 +74,8 @@ pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     }
 }
 
-/// The error for an explicit origin that is not allowed. If the text is not an origin, the message says what is wrong with it.
+/// The error for an explicit origin that is not allowed. If the text is not a plain origin, the message usually says
+/// what is wrong with it.
 fn explicit_origin_error(path: &str, text: &str) -> CallbackOriginError {
     match find_problem(path, text) {
         Some((issue, message)) => CallbackOriginError {
@@ -94,11 +97,15 @@ fn find_problem(path: &str, text: &str) -> Option<(IssueCode, String)> {
     };
     let url = Url::parse(text).ok()?;
     let Some(origin) = Origin::from_url(&url) else {
-        let message = format!("{path} must use https. http is only for localhost and other loopback addresses.");
+        let message = format!("{path} must use https. Only localhost and other loopback addresses may use http.");
         return scheme.eq_ignore_ascii_case("http").then_some((IssueCode::CallbackOriginNotHttps, message));
     };
-    let superfluous = if url.path() != "/" || rest.contains(['?', '#']) {
+    let superfluous = if url.path() != "/" {
         "path"
+    } else if rest.contains('?') {
+        "query"
+    } else if rest.contains('#') {
+        "fragment"
     } else if rest.contains('@') {
         "user name"
     } else {
@@ -108,9 +115,9 @@ fn find_problem(path: &str, text: &str) -> Option<(IssueCode, String)> {
     Some((IssueCode::CallbackOriginHasMore, message))
 }
 
-/// The error for a request in which no source names an allowed origin.
+/// The error for a request in which no source contains an allowed origin.
 pub(crate) fn origin_required() -> CallbackOriginError {
-    let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
+    let message = "Send the portal's origin in callback_origin or in the X-AppHandoff-Callback-Origin header.";
     CallbackOriginError {
         code: ErrorCode::CallbackOriginRequired,
         issue: ValidationIssue::new("callback_origin", IssueCode::CallbackOriginRequired, message),
@@ -135,14 +142,14 @@ mod tests {
     }
 
     const EXPLICIT: &str = "x-apphandoff-callback-origin";
-    /// Header names and values.
+    /// Pairs of a header name and a value.
     type Headers<'a> = &'a [(&'a str, &'a str)];
 
     const PORTAL: &str = "https://portal.example.com";
     const PREVIEW: &str = "https://pr-7.preview.example.com";
 
     #[test]
-    fn the_first_source_decides() {
+    fn the_first_usable_source_determines_the_callback_origin() {
         let all = [(EXPLICIT, PREVIEW), ("origin", PORTAL), ("referer", PORTAL)];
         let cases: [(Option<&str>, Headers, &str); 7] = [
             (Some("http://localhost:3000"), &all, "http://localhost:3000"),
@@ -176,9 +183,9 @@ mod tests {
         for (text, expected) in [
             ("https://portal.example.com/login", "without a path: send https://portal.example.com."),
             ("https://portal.example.com//", "without a path: send https://portal.example.com."),
-            ("https://portal.example.com:8443/?a=b", "without a path: send https://portal.example.com:8443."),
-            ("https://portal.example.com?", "without a path: send https://portal.example.com."),
-            ("https://portal.example.com#top", "without a path: send https://portal.example.com."),
+            ("https://portal.example.com:8443/?a=b", "without a query: send https://portal.example.com:8443."),
+            ("https://portal.example.com?", "without a query: send https://portal.example.com."),
+            ("https://portal.example.com#top", "without a fragment: send https://portal.example.com."),
             ("https://ann:pw@portal.example.com", "without a user name: send https://portal.example.com."),
             ("portal.example.com", "must be an origin, such as https://portal.example.com."),
             ("null", "must be an origin, such as https://portal.example.com."),

@@ -10,16 +10,16 @@ use crate::http::{
     issue_code::IssueCode,
 };
 
-/// Maximum length of the callback URL in characters, after it is percent-encoded again for the link. Some versions of Outlook
-/// cut links after 2,083 characters; the difference leaves room for Supabase's part of the link.
+/// Maximum length of the callback URL in characters, after it is percent-encoded again for the link. Some versions of
+/// Outlook cut links after 2,083 characters; the difference leaves room for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 
-/// The callback URL would make the link too long.
+/// The error if the callback URL would make the link too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallbackTooLong {
-    /// The code of the response.
+    /// The error code of the response.
     pub(crate) code: ErrorCode,
-    /// The issue, with the field to shorten.
+    /// The validation issue, whose path is the field to shorten.
     pub(crate) issue: ValidationIssue,
 }
 
@@ -27,11 +27,11 @@ pub(crate) struct CallbackTooLong {
 /// `https://portal.example.com/auth/callback?next=%2Forders`. Without `next`, the URL has no query.
 ///
 /// # Errors
-/// The URL would need more than [`MAX_LENGTH_IN_LINK`] characters in a link.
+/// Fails if the URL would take more than [`MAX_LENGTH_IN_LINK`] characters in a link.
 ///
 /// # Panics
-/// Never: the parts are ASCII without spaces, and their maximum lengths (512 bytes, 512 bytes, and three times 1,024 bytes) add
-/// up to less than [`CallbackUrl::MAX_BYTES`].
+/// Never panics: the parts are ASCII without spaces, and the maximum lengths of the origin (512 bytes), the path (512
+/// bytes) and the encoded destination (three times 1,024 bytes) add up to less than [`CallbackUrl::MAX_BYTES`].
 pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) -> Result<CallbackUrl, CallbackTooLong> {
     let join =
         |query: &str| CallbackUrl::parse(format!("{}{path}{query}", origin.as_str())).expect("its parts were checked");
@@ -47,9 +47,9 @@ pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) ->
         (ErrorCode::InvalidRequest, "callback_origin", IssueCode::CallbackOriginTooLong)
     };
     let message = format!(
-        "{field} makes the link longer than some mail programs can open: in the link, the callback URL would take {length} \
-         characters, and the maximum is 1,700. Each character that is not a letter, a digit or one of - . _ ~ takes \
-         several."
+        "{field} makes the link longer than some mail programs can open: in the link, the callback URL would take \
+         {length} characters, and the maximum is 1,700. Each character that is not a letter, a digit or one of - . _ ~ \
+         takes several."
     );
     Err(CallbackTooLong { code, issue: ValidationIssue::new(field, issue, message) })
 }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn if_origin_and_path_alone_are_too_long_the_issue_names_callback_origin() {
+    fn if_the_origin_and_path_alone_are_too_long_the_issue_is_about_callback_origin() {
         let origin = format!("https://{0}.{0}.{0}.example.com", "a".repeat(60));
         let error = build_for(&origin, &"/&".repeat(256), "/").unwrap_err();
         assert_eq!((error.code, error.issue.path.as_str()), (ErrorCode::InvalidRequest, "callback_origin"));

@@ -1,4 +1,4 @@
-//! The page's style and script, at `/auth/confirm.css` and `/auth/confirm.js`.
+//! Serves the confirm page's style sheet and script at `/auth/confirm.css` and `/auth/confirm.js`.
 
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 
@@ -13,8 +13,8 @@ pub(super) fn script() -> impl Endpoint<Output = Response> {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
 
-/// Serves content that browsers may cache for five minutes. The time is short, because the URL stays the same when the content
-/// changes.
+/// Serves content that browsers may cache for five minutes. The time is short, because the URL stays the same when the
+/// content changes.
 fn asset(content_type: &'static str, content: &'static str) -> impl Endpoint<Output = Response> {
     make_sync(move |_| {
         Response::builder()

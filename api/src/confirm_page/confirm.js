@@ -1,5 +1,5 @@
-// The page works without this script. The script ignores presses in the first half second: a double click on another page could
-// otherwise press the button. It also ignores a second press.
+// The page works without this script. The script ignores a press of the button in the first half second, because such a
+// press might be the second click of a double click on another page. The script also ignores a second press.
 'use strict';
 
 const INERT_MILLISECONDS = 500;
@@ -17,7 +17,8 @@ form.addEventListener('submit', (event) => {
   button.setAttribute('aria-disabled', 'true');
 });
 
-// Restarts the half second when the page is shown again: from the back-forward cache, or when its tab becomes visible.
+// Restarts the half-second delay when the page is shown again, from the back-forward cache or because its tab becomes
+// visible.
 function start() {
   shownAt = performance.now();
 }

@@ -6,8 +6,8 @@ use crate::http::single_header::single_header;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the headers say that another site sent this POST. Browsers send `Origin` with every POST. A request with
-/// neither `Origin` nor `Sec-Fetch-Site` comes from a program, which acts for its own user.
+/// Whether the headers show that another site sent this POST. Browsers send `Origin` with every POST. A request with
+/// neither `Origin` nor `Sec-Fetch-Site` does not come from a browser, so no site can have caused it.
 pub(super) fn is_foreign(headers: &HeaderMap, own_origin: &str) -> bool {
     let has_foreign_origin =
         headers.contains_key(header::ORIGIN) && single_header(headers, &header::ORIGIN) != Some(own_origin);
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_posts_of_the_page_itself_are_accepted() {
+    fn a_post_sent_by_another_site_is_recognised() {
         let own = "https://login.example.com";
         for (pairs, foreign) in [
             (vec![], false),

@@ -1,4 +1,4 @@
-//! Answers GET, HEAD and POST of a confirm link.
+//! Answers GET, HEAD and POST requests to a confirm link.
 
 use std::{num::NonZeroU32, sync::Arc, time::SystemTime};
 
@@ -26,7 +26,7 @@ use crate::{
     portal::{FoundPortal, Portal, live::LiveSettings},
 };
 
-/// The confirm page, with everything that its handlers use.
+/// The confirm page and everything that its handlers need.
 #[derive(Debug)]
 pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
@@ -37,9 +37,9 @@ pub(crate) struct ConfirmPage {
 /// A page that explains a problem instead of showing the button.
 struct Refusal {
     problem: Problem,
-    /// The language of the page. `None` if the language of the link is unknown.
+    /// The language of the page. `None` if the link's language is unknown.
     language: Option<Language>,
-    /// The portal whose words the page uses. `None` if the portal of the link is unknown.
+    /// The portal whose words the page uses. `None` if the link's portal is unknown.
     portal: Option<Arc<Portal>>,
 }
 
@@ -57,7 +57,7 @@ struct OpenedLink {
 }
 
 impl ConfirmPage {
-    /// Creates the page. Use a `limiter` that counts no other requests.
+    /// Creates the page. `limiter` must count only requests for this page.
     pub(crate) fn new(settings: ConfirmSettings, live: Arc<Live<LiveSettings>>, limiter: IpRateLimiter) -> Self {
         Self { settings, live, limiter }
     }
@@ -66,7 +66,7 @@ impl ConfirmPage {
         &self.settings
     }
 
-    /// Removes idle buckets of the rate limit. Never returns.
+    /// Keeps removing idle buckets from the rate limiter. Never returns.
     pub(crate) async fn run_cleanup(&self) {
         self.limiter.run_cleanup().await;
     }
@@ -82,7 +82,7 @@ impl ConfirmPage {
             .at(format!("{CONFIRM_PATH}*payload"), get(show).post(press))
     }
 
-    /// Answers GET and HEAD: shows the button.
+    /// Answers GET and HEAD with the page that shows the button, or with a page that explains a problem.
     fn show(&self, request: &Request) -> Response {
         let live = self.live.current();
         let show = |OpenedLink { content, language, portal }: OpenedLink| {
@@ -91,7 +91,7 @@ impl ConfirmPage {
         self.respond("open", request, &live, self.read(request, &live).map(show))
     }
 
-    /// Answers POST: redirects to Supabase.
+    /// Answers POST with a redirect to Supabase, or with a page that explains a problem.
     fn press(&self, request: &Request) -> Response {
         let live = self.live.current();
         let content = match is_foreign(request.headers(), self.settings.public_url.origin()) {
@@ -127,12 +127,12 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// Opens the link if its payload is authentic and has not expired, and if its callback URL belongs to a portal that is still
-    /// allowed.
+    /// Opens the link if the request is within the rate limit, the payload is authentic and has not expired, and the
+    /// callback URL belongs to a portal that is still allowed.
     fn read(&self, request: &Request, live: &LiveSettings) -> Result<OpenedLink, Refusal> {
         self.check_limit(request)?;
-        // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the
-        // rest.
+        // Do not strip PUBLIC_URL's path here. A proxy in front of the api must already have stripped the path, because
+        // the route would not match otherwise.
         let payload = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(payload).map_err(|_| Problem::Unreadable)?;
         let found = find_portal(&content, live);
@@ -148,20 +148,20 @@ impl ConfirmPage {
     }
 }
 
-/// The portal that the link leads to, if it is still allowed.
+/// Returns the portal that the link leads to. Fails if the callback URL is invalid or belongs to no allowed portal.
 fn find_portal(content: &Content, live: &LiveSettings) -> Result<FoundPortal, Problem> {
     let callback = Url::parse(&content.callback_url).map_err(|_| Problem::Unreadable)?;
     let origin = Origin::from_url(&callback).ok_or(Problem::NotAllowed)?;
     live.portals.find(&origin).ok_or(Problem::NotAllowed)
 }
 
-/// The languages that the browser accepts.
+/// Returns the `Accept-Language` header, which lists the languages that the browser accepts.
 fn accept_language(request: &Request) -> Option<&str> {
     request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()
 }
 
-/// Redirects to Supabase's verify address with a 303, so that the browser itself uses up the token. `type=email` works for
-/// every kind of link (Supabase: internal/api/verify.go).
+/// Redirects to Supabase's verify address with a 303, so that the browser itself uses up the token. `type=email` works
+/// for every kind of link (Supabase: internal/api/verify.go).
 fn redirect(content: &Content) -> Result<Response, Problem> {
     let mut target = Url::parse(&content.verify_url).map_err(|_| Problem::Unreadable)?;
     target.query_pairs_mut().clear().extend_pairs([

@@ -1,5 +1,5 @@
-//! Renders the page in a given language. Every response under `/auth/confirm/` is rendered here, errors included, because
-//! people see these responses in a browser.
+//! Renders the confirm page in a given language. Errors are rendered as pages, too, and not as JSON, because people see
+//! them in a browser.
 
 use askama::Template;
 use confirm::Content;
@@ -13,7 +13,8 @@ use words::Part;
 use super::page_words::PageWords;
 use crate::http::retry_after::RetryAfter;
 
-/// Not `no-referrer`, because a browser would then send `Origin: null` with the page's own POST.
+/// The value is not `no-referrer`, because browsers would then send `Origin: null` with the page's own POST, and the
+/// POST would be refused as foreign.
 const PAGE_REFERRER_POLICY: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_INDEX: HeaderValue = HeaderValue::from_static("noindex, nofollow");
@@ -37,10 +38,10 @@ struct ProblemTemplate<'a> {
     sign_in: Option<&'a str>,
 }
 
-/// Why there is no button.
+/// Why the page does not show the sign-in button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The link was cut off or changed, or belongs to another server.
+    /// The link is incomplete, was altered, or belongs to another server.
     Unreadable,
     /// The link has expired. `portal` is the URL of the portal's start page.
     Expired { portal: String },
@@ -62,7 +63,7 @@ impl Problem {
         }
     }
 
-    /// The value of the metric's label `result`.
+    /// The value of the metric's `result` label.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -85,13 +86,13 @@ impl Problem {
     }
 }
 
-/// The page with the button.
+/// The page with the sign-in button.
 pub(super) fn ready(words: PageWords<'_>, content: &Content) -> Response {
     let template = ReadyTemplate { words, has_address: content.recipient.is_some(), has_code: content.has_code };
     html(StatusCode::OK, &template, &form_targets(content))
 }
 
-/// A page that says why there is no button.
+/// A page that explains why there is no sign-in button.
 pub(super) fn problem(words: PageWords<'_>, problem: &Problem) -> Response {
     let sign_in = match problem {
         Problem::Expired { portal } => Some(portal.as_str()),
@@ -105,8 +106,8 @@ pub(super) fn problem(words: PageWords<'_>, problem: &Problem) -> Response {
     response
 }
 
-/// Returns the origins for `form-action`: Supabase and the portal. Browsers also apply `form-action` to redirects, and the POST
-/// is redirected first to Supabase and then to the portal.
+/// Returns the origins for `form-action`: Supabase and the portal. Browsers also apply `form-action` to redirects, and
+/// the POST is redirected first to Supabase and then to the portal.
 fn form_targets(content: &Content) -> String {
     let origins = [&content.verify_url, &content.callback_url].into_iter().filter_map(|url| Url::parse(url).ok());
     origins.map(|url| format!(" {}", url.origin().ascii_serialization())).collect()
@@ -114,8 +115,8 @@ fn form_targets(content: &Content) -> String {
 
 fn html(status: StatusCode, template: &impl Template, form_targets: &str) -> Response {
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self'{form_targets}"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; frame-ancestors \
+         'none'; form-action 'self'{form_targets}"
     );
     let Ok(body) = template.render() else {
         return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish();

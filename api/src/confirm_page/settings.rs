@@ -1,16 +1,16 @@
-//! The confirm page's part of the settings.
+//! The settings of the confirm page.
 
 use confirm::{ConfirmKeys, PublicUrl};
 use outbox::Quota;
 
-/// The settings of the confirm page. If they are not set, the api does not serve the page.
+/// The settings of the confirm page. Without them, the api does not serve the page.
 #[derive(Clone)]
 pub(crate) struct ConfirmSettings {
     /// `PUBLIC_URL`.
     pub(crate) public_url: PublicUrl,
     /// `CONFIRM_KEY`.
     pub(crate) keys: ConfirmKeys,
-    /// `CONFIRM_RATE_LIMIT`: requests for the page per network.
+    /// `CONFIRM_RATE_LIMIT`: how many requests for the page each client network can make.
     pub(crate) rate_limit: Quota,
 }
 

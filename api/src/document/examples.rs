@@ -1,4 +1,5 @@
-//! Examples of requests, fields and responses. The functions that create real error responses also create their examples.
+//! Examples of requests, fields and responses. The examples of errors are created by the functions that create the real
+//! error responses.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::{
     webhook,
 };
 
-/// `retryAfter` in the examples of rate limits.
+/// `retryAfter` in the examples of rate-limited responses.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Adds all examples to the document.
@@ -55,7 +56,7 @@ fn add_field_examples(document: &mut Value) {
     set(document, "/components/schemas/ErrorCode", "example", json!("invalid_request"));
 }
 
-/// A short summary, and the error response.
+/// An example's short summary, and its error response.
 type ErrorExample = (&'static str, ErrorResponse);
 
 fn send_magic_link_errors() -> Vec<ErrorExample> {
@@ -63,7 +64,7 @@ fn send_magic_link_errors() -> Vec<ErrorExample> {
     vec![
         ("The body is not JSON", send_magic_link::request::not_json()),
         ("A field is wrong", ErrorResponse::with_issues(ErrorCode::InvalidRequest, invalid_email)),
-        ("No source names an allowed origin", source::origin_required().into()),
+        ("The callback origin is missing", source::origin_required().into()),
         ("The origin is not allowed", source::origin_not_allowed("callback_origin").into()),
         (
             "The destination could lead out of the portal",
@@ -93,7 +94,8 @@ fn webhook_errors() -> Vec<ErrorExample> {
     ]
 }
 
-/// Adds an example to the 200 response, and each error response to its status. The name of an error example is its code.
+/// Adds an example to the 200 response. Adds each of `errors` to the response with the error's status, under the
+/// error's code.
 fn add_response_examples(document: &mut Value, operation: &str, errors: Vec<ErrorExample>) {
     set(document, &response_content(operation, 200), "example", json!({ "ok": true }));
     let mut by_status: Map<String, Value> = Map::new();
@@ -111,7 +113,7 @@ fn response_content(operation: &str, status: impl std::fmt::Display) -> String {
     format!("{operation}/responses/{status}/content/application~1json")
 }
 
-/// What Mailgun posts when a mail has been delivered, without the fields that the api ignores.
+/// The body that Mailgun posts when a mail has been delivered, without the fields that the api ignores.
 fn webhook_example() -> Value {
     json!({
         "signature": {

@@ -1,4 +1,4 @@
-//! The limits that the guide states in numbers: this server's own limits, or the default limits in the committed document.
+//! The limits in the guide's table: this server's own limits, or the default limits in the committed document.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::settings::defaults;
 /// The part of the guide that [`PublishedLimits::fill_in`] replaces.
 const PLACEHOLDER: &str = "<!-- limits -->\n";
 
-/// The limits that the document publishes.
+/// The limits that the OpenAPI document publishes.
 #[derive(Debug, Clone)]
 pub struct PublishedLimits {
     pub(crate) per_network: Quota,
@@ -40,9 +40,9 @@ impl PublishedLimits {
         let EnqueuePolicy { per_recipient, per_recipient_and_client, duplicate_window, deadline } = &self.admission;
         let rows = [
             ("Requests from one network", quota(&self.per_network)),
-            ("Requests for one address, from everywhere", quotas(per_recipient)),
+            ("Requests for one address from all networks", quotas(per_recipient)),
             ("Requests for one address from one network", quotas(per_recipient_and_client)),
-            ("The same request counts as a double click within", duration(*duplicate_window)),
+            ("A repeat of the same request counts as a double click within", duration(*duplicate_window)),
             ("A mail that could not be sent expires after", duration(*deadline)),
             ("A link works for", duration(self.link_lifetime)),
         ];

@@ -1,5 +1,5 @@
-//! The OpenAPI document (`openapi`), its examples (`examples`), the limits that it states (`limits`), and the page that shows
-//! it (`page`).
+//! The OpenAPI document (`openapi`), its examples (`examples`), the limits that it lists (`limits`), and the page that
+//! displays the document (`page`).
 
 mod examples;
 mod limits;

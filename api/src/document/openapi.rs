@@ -1,7 +1,7 @@
 //! Generates the OpenAPI document from the code.
 //!
-//! Everything that poem-openapi cannot express is added to its JSON here. The JSON and YAML routes, the page and
-//! `magic-link-api openapi` therefore all use the same document.
+//! Everything that poem-openapi cannot express is added to the generated JSON here. The JSON and YAML routes, the page
+//! and `magic-link-api openapi` therefore all use the same document.
 
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::{Value, json};
@@ -14,11 +14,12 @@ use crate::{callback::source, send_magic_link::handler::SendMagicLinkApi, webhoo
 
 const GUIDE: &str = include_str!("guide.md");
 
-/// The two endpoints, for routing and for the document. `limits` are the limits that the guide states.
+/// Creates the service with both endpoints, for routing and for the document. `limits` are the limits that the guide
+/// lists.
 pub(crate) fn service(limits: &PublishedLimits) -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
     // OpenAPI 3.0 allows only one licence URL. This is the URL of the first of our two licences.
     let license = LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://www.apache.org/licenses/LICENSE-2.0");
-    // A relative URL, because the document does not know the operator's host name.
+    // The URL is relative, because the operator's host name is not known here.
     let server = ServerObject::new("/api").description("The server that this document comes from.");
     OpenApiService::new((SendMagicLinkApi, WebhookApi), "Magic links", env!("CARGO_PKG_VERSION"))
         .description(limits.fill_in(GUIDE))
@@ -30,7 +31,7 @@ pub(crate) fn service(limits: &PublishedLimits) -> OpenApiService<(SendMagicLink
 /// The document as indented JSON with a final line break.
 ///
 /// # Panics
-/// Never: poem-openapi writes valid JSON.
+/// Never panics: poem-openapi writes valid JSON.
 #[must_use]
 pub fn json(limits: &PublishedLimits) -> String {
     format!("{:#}\n", value(limits))
@@ -39,7 +40,7 @@ pub fn json(limits: &PublishedLimits) -> String {
 /// The document as YAML.
 ///
 /// # Panics
-/// Never: every JSON value can be written as YAML.
+/// Never panics: every JSON value can be written as YAML.
 #[must_use]
 pub fn yaml(limits: &PublishedLimits) -> String {
     serde_yaml::to_string(&value(limits)).expect("JSON can be written as YAML")
@@ -48,16 +49,17 @@ pub fn yaml(limits: &PublishedLimits) -> String {
 fn value(limits: &PublishedLimits) -> Value {
     let mut document: Value = serde_json::from_str(&service(limits).spec()).expect("poem-openapi writes JSON");
     use_plain_references(&mut document);
-    // An empty list states that no operation needs credentials. Without the list, the document would not say whether operations
-    // need credentials.
+    // An empty list means that no operation needs credentials. Without the list, readers could not tell whether
+    // operations need credentials.
     document["security"] = json!([]);
     add_header_parameter(&mut document);
     examples::add(&mut document);
     document
 }
 
-/// Replaces each `allOf` with a plain reference. poem-openapi writes a described field of a named type as `allOf` with the type
-/// and the description, and code generators then create a second type for the field. The named type has its own description.
+/// Replaces each `allOf` with a plain reference. poem-openapi writes a described field of a named type as `allOf` with
+/// the type and the description, and code generators then create a second type for the field. The named type has its
+/// own description anyway.
 fn use_plain_references(value: &mut Value) {
     if let Some(reference) = value.pointer("/allOf/0/$ref").cloned() {
         *value = json!({ "$ref": reference });
@@ -69,15 +71,16 @@ fn use_plain_references(value: &mut Value) {
     }
 }
 
-/// Documents the header that may name the callback origin. The header is not a parameter in the code, because `source` must see
-/// repeated headers. The schema has no constraints, because the header is ignored if the body names the origin.
+/// Documents the header that can contain the callback origin. The header is not a parameter in the code, because
+/// poem-openapi would read only the first of several values, and `source` must see all of them. The schema has no
+/// constraints: if the body contains the origin, the header is ignored, so any value is allowed.
 fn add_header_parameter(document: &mut Value) {
     let parameter = json!({
         "name": source::CALLBACK_ORIGIN_HEADER,
         "in": "header",
         "required": false,
-        "description": "Origin of the portal that the link leads back to. It is used only if the body has no `callback_origin`, \
-                        and must then be an origin that the operator allows.",
+        "description": "Origin of the portal that the link leads back to. It is used only if the body has no \
+                        `callback_origin`, and must then be an origin that the operator allows.",
         "schema": { "type": "string" },
         "example": "https://example.com",
     });

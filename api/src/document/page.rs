@@ -26,8 +26,8 @@ const STYLE: &str = include_str!("page.css");
 /// `Cache-Control` for the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Redirects the API's base URL, which people often open first, to the page. The redirects are relative, because a
-/// proxy may serve the api under a path prefix.
+/// Redirects the API's base URL, which people often open first, to the documentation page. The redirects are relative,
+/// because a proxy may serve the api under a path prefix.
 pub(crate) async fn redirect_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
     let page = match request.original_uri().path() {
         "/api" => Some("api/docs"),
@@ -67,7 +67,7 @@ fn static_asset(
     })
 }
 
-/// The reader's script. The crate embeds it; every response gets its own copy.
+/// Returns the script of Scalar's reader, which is embedded in the crate `scalar_api_reference`.
 fn reader_script() -> Vec<u8> {
     scalar_api_reference::get_asset(READER_ASSET).unwrap_or_default()
 }

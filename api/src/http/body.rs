@@ -1,7 +1,7 @@
 //! Reads the request body before any handler runs, with a limit on size and time.
 //!
-//! Bodies are read even when no handler needs them (unknown path, wrong method): a response sent while request bytes
-//! are still unread resets the connection, and the caller never sees the response.
+//! Bodies are read even when no handler needs them (unknown path, wrong method). A connection that is closed while
+//! request bytes are still unread is reset, and the caller might then never see the response.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +14,12 @@ use tokio::{
 
 use super::paths;
 
-/// Maximum body size in bytes, except for webhooks. About sixty times the size of the longest sensible request.
+/// Maximum body size in bytes, except for webhooks. This is several times the size of the longest valid request.
 const MAX_BYTES: u64 = 16 * 1024;
-/// Maximum size of a webhook body in bytes. Events quote remote mail servers, whose messages can be long.
+/// Maximum size of a webhook body in bytes. Events quote remote mail servers' responses, which can be long.
 const MAX_WEBHOOK_BYTES: u64 = 256 * 1024;
-/// Maximum number of bytes to discard after the limit, so that the caller can read the error response.
+/// Maximum number of bytes to read and discard from a body that is too large or not needed, so that the caller can read
+/// the error response.
 const MAX_DISCARDED_BYTES: u64 = 256 * 1024;
 /// Time limit for the whole body to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ pub(crate) enum ReceivedBody {
     Complete(Bytes),
     /// The body is larger than [`max_bytes`].
     TooLarge,
-    /// The body did not arrive in full within 10 seconds, or the connection broke.
+    /// The body did not arrive in full within 10 seconds, the connection broke, or a chunk is malformed.
     Incomplete,
 }
 
@@ -57,12 +58,12 @@ async fn read_up_to(body: &mut (impl AsyncRead + Unpin), max: u64) -> ReceivedBo
     match body.take(max + 1).read_to_end(&mut bytes).await {
         Ok(length) if length as u64 > max => ReceivedBody::TooLarge,
         Ok(_) => ReceivedBody::Complete(bytes.into()),
-        // The connection broke, or a chunk is malformed. The rest will never arrive.
+        // The connection broke, or a chunk is malformed. The rest of the body will never arrive.
         Err(_) => ReceivedBody::Incomplete,
     }
 }
 
-/// Reads and drops a body that is not needed, so that the response is not lost to a connection reset.
+/// Reads and discards a body that is not needed, so that the response is not lost to a connection reset.
 pub(crate) async fn discard(body: Body) {
     discard_rest(&mut body.into_async_read()).await;
 }

@@ -1,4 +1,4 @@
-//! The error object: the body of every unsuccessful response, regardless of which layer sends it.
+//! The error object: the JSON body of error responses, regardless of which layer sends them.
 //!
 //! Layers and handlers build an [`ErrorResponse`]; [`ApiError`] is what the caller sees and the OpenAPI document
 //! describes.
@@ -68,8 +68,8 @@ pub(crate) struct ValidationIssue {
     pub(crate) path: String,
     /// Human-readable description of the problem, in English.
     pub(crate) message: String,
-    /// Stable machine-readable code of the problem, for messages in the person's language. The guide lists the codes; expect
-    /// new ones.
+    /// Stable machine-readable code of the problem, for messages in the person's language. The guide lists the codes.
+    /// New codes may be added.
     #[oai(skip_serializing_if_is_none)]
     pub(crate) code: Option<String>,
 }
@@ -126,7 +126,7 @@ impl ErrorResponse {
         Self { issues, ..Self::new(code, message) }
     }
 
-    /// 429, with the header `Retry-After` and the field `retryAfter`.
+    /// 429 with a `Retry-After` header and a `retryAfter` field.
     pub(crate) fn rate_limited(code: ErrorCode, message: &'static str, retry_after: RetryAfter) -> Self {
         Self::new(code, message).with_retry_after(retry_after)
     }
@@ -135,13 +135,13 @@ impl ErrorResponse {
         Self { retry_after: Some(retry_after), ..self }.with_header(header::RETRY_AFTER, retry_after.header_value())
     }
 
-    /// 503 with a wait of five seconds. The request was not accepted.
+    /// 503 with a `Retry-After` of five seconds, for a request that was not accepted.
     pub(crate) fn unavailable() -> Self {
-        // People are willing to wait this long, and by then the first seconds of a failover have passed.
+        // This is short enough for people to wait, and long enough to get past the first seconds of a failover.
         Self::unavailable_for(Duration::from_secs(5))
     }
 
-    /// 503, with the header `Retry-After` and the field `retryAfter`. The wait is rounded up to whole seconds.
+    /// 503 with a `Retry-After` header and a `retryAfter` field. The wait is rounded up to whole seconds.
     pub(crate) fn unavailable_for(retry_after: Duration) -> Self {
         Self::new(ErrorCode::Unavailable, "The service cannot accept requests at the moment. Try again shortly.")
             .with_retry_after(retry_after.into())
@@ -169,7 +169,7 @@ impl ErrorResponse {
         self
     }
 
-    /// The error object to send.
+    /// Converts the response to the error object that is sent.
     pub(crate) fn into_body(self) -> ApiError {
         let mut field_errors = BTreeMap::new();
         for issue in &self.issues {
@@ -202,14 +202,14 @@ impl From<ErrorResponse> for poem::Error {
     fn from(response: ErrorResponse) -> Self {
         let code = response.code;
         let mut error = Self::from_response(response.into_response());
-        // poem replaces the response's extensions with those of the error.
+        // poem replaces the response's extensions with the error's extensions, so the error needs the code, too.
         error.set_data(code);
         error
     }
 }
 
-/// A JSON response. poem's own JSON responses add a `charset` parameter, which `application/json` does not define (RFC 8259
-/// §11).
+/// A JSON response. poem's own JSON responses add a `charset` parameter, which `application/json` does not define (RFC
+/// 8259 §11).
 pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
     Response::builder().status(status).content_type("application/json").body(body.to_string())
 }

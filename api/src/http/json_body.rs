@@ -1,7 +1,8 @@
-//! The extractor for all JSON request bodies. It checks the headers that describe the body, takes the bytes that `body` has
-//! read, and lets the endpoint's request type parse them.
+//! The extractor for all JSON request bodies. It checks the headers that describe the body, takes the bytes that `body`
+//! has read, and lets the endpoint's request type parse them.
 //!
-//! poem-openapi's own `Json` stops at the first problem, does not name the field, and accepts numbers in place of strings.
+//! poem-openapi's own `Json` stops at the first problem, does not report which field is wrong, and accepts numbers in
+//! place of strings.
 
 use hyper::body::Bytes;
 use poem::{
@@ -30,10 +31,10 @@ pub(crate) trait JsonRequest: Sized {
     /// The schema in the OpenAPI document.
     fn schema() -> MetaSchema;
 
-    /// Parses the body, which may contain anything.
+    /// Parses the body, which may contain any bytes.
     ///
     /// # Errors
-    /// 400 if the body is not JSON, or is JSON that the endpoint cannot read.
+    /// 400 if the body is not JSON, or is JSON that the endpoint cannot interpret.
     fn parse(body: &[u8]) -> Result<Self, ErrorResponse>;
 }
 
@@ -67,8 +68,8 @@ impl<'a, T: JsonRequest> ApiExtractor<'a> for JsonBody<T> {
 /// Returns the body's bytes.
 ///
 /// # Errors
-/// 415 for a compressed body or a content type other than JSON, 413 for a body that is too large,
-/// 400 if the body did not arrive in time.
+/// 415 for a compressed body or a content type other than JSON, 413 for a body that is too large, and 400 if the body
+/// did not arrive in full.
 fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     let media_type = request.content_type().and_then(|text| text.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
@@ -87,27 +88,27 @@ fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     }
 }
 
-/// Whether `Content-Encoding` names a coding other than `identity`, which means no encoding (RFC 9110 §8.4.1).
+/// Whether `Content-Encoding` contains a coding other than `identity`, which means no encoding (RFC 9110 §8.4.1).
 fn is_compressed(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
     codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// 415 with the codings that are accepted (RFC 9110 §12.5.3).
+/// 415 with a header that lists the accepted codings (RFC 9110 §12.5.3).
 fn compressed_body() -> ErrorResponse {
-    let message = "Send the body uncompressed, without the header Content-Encoding.";
+    let message = "Send the body uncompressed, without a Content-Encoding header.";
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
 /// 415 for a content type other than JSON.
 pub(crate) fn unsupported_media_type() -> ErrorResponse {
-    let message = "Send the body as JSON, with the header Content-Type: application/json.";
+    let message = "Send the body as JSON, with Content-Type: application/json.";
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)
 }
 
-/// 413. The message states the limit for `path`.
+/// 413. The message contains the limit for `path`.
 pub(crate) fn payload_too_large(path: &str) -> ErrorResponse {
     let max_kib = body::max_bytes(path) / 1024;
     ErrorResponse::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {max_kib} KiB."))

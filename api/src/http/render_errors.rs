@@ -1,4 +1,4 @@
-//! Layer that turns poem's own errors into the error object, so that every unsuccessful response has the same shape.
+//! Layer that turns poem's own errors into the error object, so that they have the same shape as the api's errors.
 
 use std::sync::Arc;
 
@@ -30,6 +30,6 @@ fn to_error_response(error: &poem::Error, allowed_methods: &'static str) -> Erro
     if error.is::<MethodNotAllowedError>() {
         return ErrorResponse::method_not_allowed(allowed_methods);
     }
-    tracing::error!(status = error.status().as_u16(), %error, "a request failed with an unexpected error");
+    tracing::error!(status = error.status().as_u16(), %error, "request failed with an unexpected error");
     ErrorResponse::internal()
 }

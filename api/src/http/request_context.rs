@@ -1,5 +1,6 @@
-//! Request id and trace context: `X-Request-Id` and W3C `traceparent` are in every log line of a request and in its job, and
-//! the response contains the request id. The layer also writes the access log line.
+//! Request id and trace context: the values of `X-Request-Id` and W3C `traceparent` are in every log line of a request
+//! and in its job, and the response contains the request id. For the send-magic-link endpoint, the layer also writes
+//! the access log line.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,13 +20,13 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Identifies a request in logs, in its job, and in the caller's traces.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
-    /// The caller's `X-Request-Id` if it is 1 to 64 characters of `A-Za-z0-9._-`, otherwise a new UUIDv7.
+    /// The caller's `X-Request-Id` if it consists of 1 to 64 characters from `A-Za-z0-9._-`, otherwise a new UUIDv7.
     pub(crate) id: String,
     /// The caller's `traceparent`, or `None` if it is missing or invalid.
     pub(crate) traceparent: Option<String>,
 }
 
-/// Data of a response that accepts a request: the id of its portal. `None` if the deployment has no portals.
+/// Attached to the response to an accepted request: the id of the portal, or `None` if `PORTALS_FILE` is not set.
 #[derive(Debug, Clone)]
 pub(crate) struct AcceptedPortal(pub(crate) Option<String>);
 
@@ -55,8 +56,8 @@ fn is_traceparent(text: &str) -> bool {
         if is_hex(trace, 32) && is_not_zero(trace) && is_hex(parent, 16) && is_not_zero(parent) && is_hex(flags, 2))
 }
 
-/// Layer that assigns the request its [`RequestContext`], runs the inner layers in a span, and adds the request id to the
-/// response. Responses of the send-magic-link endpoint are also logged and counted.
+/// Layer that assigns the request its [`RequestContext`], runs the inner layers in a span, and adds the request id to
+/// the response. Responses of the send-magic-link endpoint are also logged and counted.
 pub(crate) async fn trace_request<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let context = RequestContext::from_request(&request);
     let span = tracing::info_span!("request", request_id = %context.id, traceparent = context.traceparent);
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_id_is_short_and_plain() {
+    fn a_request_id_has_1_to_64_allowed_characters() {
         for (text, good) in [("a", true), ("A-z_0.9", true), ("", false), ("a b", false), ("a\"", false), ("ä", false)]
         {
             assert_eq!(is_request_id(text), good, "{text}");

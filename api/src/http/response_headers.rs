@@ -10,7 +10,7 @@ pub(crate) struct DocumentedHeader {
     /// Regular expression for the value; `None` if the description is enough.
     pattern: Option<&'static str>,
     example: &'static str,
-    /// Whether every response with this status has this header.
+    /// Whether every response that is documented with this header has it.
     always: bool,
 }
 
@@ -25,8 +25,8 @@ pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
 /// Sent with 200, and with 429 if the IP rate limit is exceeded (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
-    description: "How many requests the caller's network can still make at once (`r`), and the seconds until it can make \
-                  one more (`t`).",
+    description: "How many requests the caller's network can still make without waiting (`r`), and the seconds until \
+                  it can make one more (`t`).",
     pattern: Some(RATE_LIMIT_PATTERN),
     example: "\"ip\";r=29;t=2",
     always: true,
@@ -39,17 +39,19 @@ pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";q=30;w=60",
     always: true,
 };
-/// Sent with 429, except when a recipient's limit is exceeded: the header would then reveal how often others request links for
-/// the address.
+/// Sent with 429, except when a recipient's limit is exceeded: the header would then reveal how often others request
+/// links for the address.
 pub(crate) const EXCEEDED_RATE_LIMIT: DocumentedHeader = DocumentedHeader {
-    description: "Only with `ip_rate_limited`: no request is left (`r`), and the seconds until the next one is allowed (`t`).",
+    description: "Sent only with `ip_rate_limited`: `r` is 0, and `t` is the number of seconds until the next request \
+                  is allowed.",
     example: "\"ip\";r=0;t=30",
     always: false,
     ..RATE_LIMIT
 };
 /// Sent with 429 if the IP rate limit is exceeded.
 pub(crate) const EXCEEDED_RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
-    description: "Only with `ip_rate_limited`: the quota of the caller's network (`q`), and its window in seconds (`w`).",
+    description: "Sent only with `ip_rate_limited`: the quota of the caller's network (`q`), and its window in seconds \
+                  (`w`).",
     always: false,
     ..RATE_LIMIT_POLICY
 };
@@ -58,7 +60,7 @@ const RATE_LIMIT_POLICY_PATTERN: &str = "^\"ip\";q=[1-9][0-9]*;w=[1-9][0-9]*$";
 /// Sent with 415 for a compressed body (RFC 9110 §12.5.3).
 pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
     name: "Accept-Encoding",
-    description: "Only for a compressed body: the content codings that are accepted.",
+    description: "The content codings that are accepted. Sent only if the request body was compressed.",
     pattern: None,
     example: "identity",
     always: false,
@@ -74,14 +76,15 @@ pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
 /// Sent with every response.
 pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
     name: "X-Request-Id",
-    description: "Identifies the request in the operator's log: the caller's own `X-Request-Id` if it is valid, or a new one.",
+    description: "Identifies the request in the operator's log: the caller's own `X-Request-Id` if it is valid, or a \
+                  new one.",
     pattern: Some("^[A-Za-z0-9._-]{1,64}$"),
     example: "019366a0-5c5e-7d6e-9f5b-3f1c2a7b8d90",
     always: true,
 };
 
 impl DocumentedHeader {
-    /// The header as poem-openapi's registry needs it.
+    /// Describes the header for poem-openapi's registry.
     pub(crate) fn meta(&self) -> MetaHeader {
         let pattern = self.pattern.map(str::to_owned);
         let example = Some(json!(self.example));

@@ -16,7 +16,7 @@ use super::{
     response_headers::{DocumentedHeader, REQUEST_ID},
 };
 
-/// Status, description, and the headers in addition to `X-Request-Id`.
+/// Status, description, and headers other than `X-Request-Id`.
 pub(crate) type DocumentedResponse = (u16, &'static str, &'static [DocumentedHeader]);
 
 /// The error responses of one endpoint, as the document lists them. The body is always the error object.
@@ -24,7 +24,7 @@ pub(crate) trait DocumentedErrors {
     const RESPONSES: &[DocumentedResponse];
 }
 
-/// An error of an endpoint. `Errors` lists the endpoint's error responses for the document.
+/// An error from an endpoint. `Errors` lists the endpoint's error responses for the document.
 #[derive(Debug)]
 pub(crate) struct EndpointError<Errors>(ErrorResponse, PhantomData<Errors>);
 
@@ -53,7 +53,7 @@ impl<Errors: DocumentedErrors> ApiResponse for EndpointError<Errors> {
     }
 }
 
-/// One response for the document. `headers` lists the headers in addition to `X-Request-Id`, which every response has.
+/// One response for the document. `headers` does not include `X-Request-Id`, which every response has.
 pub(crate) fn response(
     status: u16,
     description: &'static str,

@@ -1,4 +1,4 @@
-//! How long a caller should wait before the next try: whole seconds, rounded up, at least one.
+//! How long a caller should wait before the next try, rounded up to whole seconds, and at least one second.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,7 +9,7 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-/// Seconds for the header `Retry-After` (RFC 9110 §10.2.3) and the error object's `retryAfter`.
+/// Seconds for the `Retry-After` header (RFC 9110 §10.2.3) and the error object's `retryAfter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetryAfter(u64);
 
@@ -27,7 +27,7 @@ impl RetryAfter {
 
 impl From<Duration> for RetryAfter {
     fn from(wait: Duration) -> Self {
-        // Round up: a caller that returns a moment too early would be rejected again.
+        // Round up: a caller that retries a moment too early would be rejected again.
         Self((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 }

@@ -1,10 +1,10 @@
 //! Strict JSON: an object with a duplicate key is an error.
 //!
-//! RFC 8259 §4 does not say what duplicate keys mean. `JSON.parse` keeps the last value and other parsers keep the first, so
-//! two programs could read two different requests from the same bytes.
+//! RFC 8259 §4 does not say what duplicate keys mean. `JSON.parse` keeps the last value and other parsers keep the
+//! first, so two programs could read two different requests from the same bytes.
 //!
-//! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows, because Windows editors and shells write byte
-//! order marks.
+//! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows, because Windows editors and shells write
+//! byte order marks.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// rejects lone surrogates.
 ///
 /// # Errors
-/// The bytes are not exactly one JSON document, or an object has a duplicate key.
+/// Fails if the bytes are not exactly one JSON document, or if an object has a duplicate key.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let document = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     serde_json::from_slice(document).map(|StrictValue(value)| value)
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unambiguous_document_is_parsed_as_serde_json_does() {
+    fn an_unambiguous_document_has_the_same_value_as_with_serde_json() {
         for text in [r#"{"a":[1,-2,3.5,null,true,"x"],"b":{"a":1}}"#, "null", r#""\u0000""#, "[]"] {
             assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
         }

@@ -1,8 +1,9 @@
 //! Token buckets for one quota, one bucket per network, in bounded memory.
 //!
-//! If a level holds its maximum number of buckets, requests use the next level, whose networks are larger and shared by more
-//! clients. The last level is a single bucket for everyone. A flood from many addresses can therefore use up the quota of
-//! neighbouring addresses, but it cannot disable the limit.
+//! The buckets form levels, one for each network size. If a level contains its maximum number of buckets, requests use
+//! the next level, whose networks are larger and shared by more clients. The last level has a single bucket for all
+//! clients. A flood from many addresses can therefore use up the quota of neighbouring addresses, but it cannot disable
+//! the limit.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -16,7 +17,7 @@ use governor::{
 use ipnet::IpNet;
 use outbox::Quota;
 
-/// Maximum number of buckets per level. A full level uses some tens of megabytes.
+/// Maximum number of buckets per level. A full level uses tens of megabytes.
 const MAX_BUCKETS: usize = 1_000_000;
 
 type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock, StateInformationMiddleware>;
@@ -24,14 +25,14 @@ type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock, StateI
 #[derive(Debug)]
 pub(super) struct Buckets {
     quota: Quota,
-    /// From the smallest networks to the largest. The last level has a single bucket.
+    /// Sorted from the smallest networks to the largest. The last level has a single bucket.
     levels: Vec<(PrefixLength, Limiter)>,
     max_buckets: usize,
 }
 
 impl Buckets {
-    /// Creates one level per prefix length and a last level for everyone. The prefix lengths must be sorted from longest to
-    /// shortest.
+    /// Creates one level per prefix length and a last level for everyone. The prefix lengths must be sorted from
+    /// longest to shortest.
     pub(super) fn new(quota: Quota, prefix_lengths: &[PrefixLength]) -> Self {
         Self::with_max_buckets(MAX_BUCKETS, quota, prefix_lengths)
     }
@@ -47,11 +48,11 @@ impl Buckets {
         self.quota
     }
 
-    /// Takes `cost` tokens from the bucket of the address, and returns how many are left. A cost above the quota's limit
+    /// Takes `cost` tokens from the address's bucket, and returns how many are left. A cost above the quota's limit
     /// counts as the limit.
     ///
     /// # Errors
-    /// The time until the bucket has enough tokens, if it has too few.
+    /// Returns the time until the bucket has enough tokens, if it has too few now.
     pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<u32, Duration> {
         let last = self.levels.len() - 1;
         let with_room = self.levels[..last].iter().find(|(_, limiter)| limiter.len() < self.max_buckets);
@@ -61,7 +62,7 @@ impl Buckets {
             Ok(result) => result
                 .map(|state| state.remaining_burst_capacity())
                 .map_err(|denied| denied.wait_time_from(limiter.clock().now())),
-            // Cannot happen: the cost is at most the bucket's capacity.
+            // This cannot happen, because the cost is at most the bucket's capacity.
             Err(_) => Ok(0),
         }
     }
@@ -77,8 +78,8 @@ impl Buckets {
 
 fn limiter(quota: Quota) -> Limiter {
     let burst = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
-    // `with_period` returns `None` only for an interval of zero. A quota's window is at least one second and its limit is at
-    // most one million, so the interval is never zero.
+    // `with_period` returns `None` only for an interval of zero. A quota's window is at least one second and its limit
+    // is at most one million, so the interval is never zero.
     let rate = governor::Quota::with_period(quota.interval()).unwrap_or(governor::Quota::per_second(burst));
     RateLimiter::dashmap(rate.allow_burst(burst)).with_middleware()
 }
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn full_levels_share_buckets_and_nobody_is_unlimited() {
+    fn when_a_level_is_full_clients_share_the_buckets_of_larger_networks() {
         let buckets = Buckets::with_max_buckets(1, "1/1h".parse().unwrap(), &PREFIX_LENGTHS);
         for (ip, expected) in [
             ("203.0.113.7", true),

@@ -1,5 +1,5 @@
-//! Remembers the networks of the latest rate-limited requests, and reports if most of these requests came from one network. The
-//! cause may be one busy client, or a proxy whose callers share one bucket because a setting is missing.
+//! Remembers the networks of the latest rate-limited requests, and reports if most of these requests came from one
+//! network. The cause may be one busy client, or a proxy whose callers share one bucket because a setting is missing.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,23 +9,23 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Number of limited requests to remember.
+/// Number of rate-limited requests to remember.
 const REMEMBERED: usize = 1_000;
-/// Minimum number of remembered requests for a warning.
+/// Minimum number of remembered requests before a warning is logged.
 const MIN_REQUESTS: usize = 50;
 /// Minimum time between two warnings.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// The latest limited requests.
+/// The latest rate-limited requests.
 #[derive(Debug, Default)]
 pub(super) struct LimitedRequests(Mutex<Recent>);
 
-/// More than half of the remembered requests came from one network.
+/// The counts to log if more than half of the remembered requests came from one network.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Majority {
     /// Number of remembered requests.
     pub(super) limited: usize,
-    /// Number of remembered requests that came from this network.
+    /// Number of remembered requests from the network that sent the majority.
     pub(super) from_one: usize,
 }
 
@@ -37,8 +37,9 @@ struct Recent {
 }
 
 impl LimitedRequests {
-    /// Records a limited request. Returns its network's share of the remembered requests if a warning is due: at most once an
-    /// hour, and only for requests that no earlier warning has counted.
+    /// Records a rate-limited request from `network`. Returns the counts for a warning if more than half of the
+    /// remembered requests came from this network, unless fewer than [`MIN_REQUESTS`] requests are remembered or the
+    /// previous warning was less than an hour ago. A warning resets the counts.
     pub(super) fn note(&self, network: IpNet, now: Instant) -> Option<Majority> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from_one = recent.add(network);
@@ -53,8 +54,8 @@ impl LimitedRequests {
 }
 
 impl Recent {
-    /// Adds a request, forgets the oldest request if the limit is exceeded, and returns how many remembered requests came from
-    /// the same network.
+    /// Adds a request, forgets the oldest request if there are more than [`REMEMBERED`], and returns how many
+    /// remembered requests came from `network`.
     fn add(&mut self, network: IpNet) -> usize {
         self.networks.push_back(network);
         *self.counts.entry(network).or_default() += 1;
@@ -94,11 +95,11 @@ mod tests {
     fn half_of_the_requests_is_not_a_majority() {
         let (requests, now) = (LimitedRequests::default(), Instant::now());
         assert_eq!(note_all(&requests, now, (0..500).flat_map(|other| [other, 999])), []);
-        assert_eq!(note_all(&requests, now, [999]).len(), 1, "the oldest of a thousand no longer counts");
+        assert_eq!(note_all(&requests, now, [999]).len(), 1, "the oldest request is no longer counted");
     }
 
     #[test]
-    fn only_the_last_thousand_count() {
+    fn only_the_last_thousand_requests_are_remembered() {
         let (requests, now) = (LimitedRequests::default(), Instant::now());
         assert_eq!(note_all(&requests, now, 0..40_000), []);
         let recent = requests.0.lock().unwrap();

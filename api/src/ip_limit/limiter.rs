@@ -1,7 +1,7 @@
 //! The rate limit per client network: `IP_RATE_LIMIT` and `IP_RATE_LIMIT_OVERRIDES`.
 //!
-//! An IPv4 client is an address, and an IPv6 client is a /64 network. IPv6 sites (/48) have an additional limit of sixteen
-//! times the quota, because a site contains 65,536 clients.
+//! An IPv4 client is an address, and an IPv6 client is a /64 network. IPv6 sites (/48) have an additional limit of
+//! sixteen times the quota, because a site contains 65,536 clients.
 
 use std::{
     net::IpAddr,
@@ -21,13 +21,15 @@ use super::{
     proxy_log::{loggable, warn_about_untrusted_proxy},
 };
 
-/// The network that a provider assigns to one customer. IPv6 sites have their own limit.
+/// A network whose clients share a bucket once there are too many buckets for single clients. An IPv6 network of this
+/// size is what a provider assigns to one customer (a site), and has its own limit.
 const SITE: PrefixLength = PrefixLength { v4: 24, v6: 48 };
-/// A network whose clients share a bucket when the levels for clients and sites hold their maximum number of buckets.
+/// A network whose clients share a bucket once there are too many buckets for single clients and for sites.
 const REGION: PrefixLength = PrefixLength { v4: 16, v6: 32 };
-/// A site's quota as a multiple of a client's.
+/// A site's quota as a multiple of a client's quota.
 const SITE_QUOTA_FACTOR: u32 = 16;
-/// Tokens per request once the queue is under pressure or full. Clients then have a third of their usual limit.
+/// Tokens that a request costs while the queue is under pressure or full. Clients then have a third of their usual
+/// limit, but can make at least one request.
 pub(super) const PRESSURE_COST: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 /// How often idle buckets are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
@@ -44,7 +46,7 @@ impl FromStr for QuotaOverrides {
         let parse = |entry: &str| {
             let (network, quota) = entry
                 .split_once('=')
-                .ok_or_else(|| format!("`{entry}` is not a network with its limit, like 10.1.0.0/16=600/1m"))?;
+                .ok_or_else(|| format!("`{entry}` is not a network with a limit, such as 10.1.0.0/16=600/1m"))?;
             Ok((parse_network(network.trim())?, quota.parse()?))
         };
         entries.map(parse).collect::<Result<_, String>>().map(Self)
@@ -56,12 +58,12 @@ impl FromStr for QuotaOverrides {
 pub(crate) struct IpRateLimiter {
     client_ips: ClientIpFinder,
     default: ClientAndSiteLimit,
-    /// Sorted from the smallest network to the largest.
+    /// Sorted by prefix length, longest first: the first network that contains an address is the smallest.
     overrides: Vec<(IpNet, ClientAndSiteLimit)>,
     limited: LimitedRequests,
 }
 
-/// One quota, enforced for clients and for IPv6 sites.
+/// One quota for each client, and sixteen times that quota for each IPv6 site.
 #[derive(Debug)]
 struct ClientAndSiteLimit {
     clients: Buckets,
@@ -71,11 +73,11 @@ struct ClientAndSiteLimit {
 /// A client's quota after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QuotaState {
-    /// The quota that leaves the client the fewest requests: its own, or its IPv6 site's.
+    /// The quota that leaves the client fewer requests: the client's own quota, or that of its IPv6 site.
     pub(crate) quota: Quota,
-    /// Requests that the client can still make at once.
+    /// Number of requests that the client can still make without waiting.
     pub(crate) remaining: u32,
-    /// Time until the client can make one more request.
+    /// Time until the client can make one request more than `remaining`.
     pub(crate) until_more: Duration,
 }
 
@@ -119,8 +121,8 @@ impl IpRateLimiter {
         Self { client_ips, default: ClientAndSiteLimit::new(quota), overrides, limited: LimitedRequests::default() }
     }
 
-    /// The client's address; see [`ClientIpFinder::find`]. Warns once about a proxy that is probably missing from
-    /// `TRUSTED_PROXIES`.
+    /// Returns the client's address (see [`ClientIpFinder::find`]). Warns once about a proxy that is probably missing
+    /// from `TRUSTED_PROXIES`.
     pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let found = self.client_ips.find(peer, headers);
         if found.reason == ClientReason::UntrustedPeer {
@@ -129,16 +131,18 @@ impl IpRateLimiter {
         found.address
     }
 
-    /// Takes `cost` tokens from the client's quota. The smallest override that contains the address applies.
+    /// Takes `cost` tokens from the quotas of the client and of its IPv6 site. The smallest override that contains the
+    /// address applies.
     ///
     /// # Errors
-    /// The quota is used up.
+    /// Fails if one of these quotas has too few tokens left.
     pub(crate) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
         let matching = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
     }
 
-    /// Records a request above the limit. Warns, at most once an hour, if most of these requests come from one client.
+    /// Records a request above the limit. Warns, at most once an hour, if most requests above the limit come from one
+    /// client.
     pub(super) fn note_limited(&self, client: IpAddr, peer: IpAddr) {
         let Some(Majority { limited, from_one }) = self.limited.note(CLIENT.network(client), Instant::now()) else {
             return;
@@ -148,9 +152,9 @@ impl IpRateLimiter {
             limited,
             from_one,
             address,
-            "most requests above IP_RATE_LIMIT came from one address: possibly one client that sends too many, an office \
-             with many people (IP_RATE_LIMIT_OVERRIDES), or a proxy whose callers share one limit (check TRUSTED_PROXIES, \
-             CLIENT_IP_HEADER and TRUSTED_PROXY_HOPS)"
+            "most requests above IP_RATE_LIMIT came from one address: possibly one client that sends too many \
+             requests, an office with many people (set IP_RATE_LIMIT_OVERRIDES), or a proxy whose callers share one \
+             limit (check TRUSTED_PROXIES, CLIENT_IP_HEADER and TRUSTED_PROXY_HOPS)"
         );
     }
 
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remaining_quota_is_in_requests_and_the_lower_one_of_client_and_site() {
+    fn the_remaining_quota_is_in_requests_and_is_the_lower_of_client_and_site() {
         let limit = |quota: &str| {
             IpRateLimiter::new(ClientIpFinder::default(), quota.parse().unwrap(), &QuotaOverrides::default())
         };
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_is_a_network_and_a_quota() {
+    fn an_override_without_a_network_or_a_quota_is_refused() {
         for text in ["10.1.0.0/16", "10.1.0.0/16=", "=600/1m", "0.0.0.0/0=1/1m", "x=600/1m", "10.1.0.0/16=600"] {
             assert!(text.parse::<QuotaOverrides>().is_err(), "{text}");
         }

@@ -1,4 +1,5 @@
-//! Layer that rejects requests above the IP rate limit before their body is read. A 200 response states the remaining quota.
+//! Layer that rejects requests above the IP rate limit before their body is read. The headers of a 200 response contain
+//! the remaining quota.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -33,7 +34,8 @@ pub(crate) async fn limit_requests<E: Endpoint>(
     let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| poem::Error::from(ErrorResponse::internal()))?;
     let client_ip = limiter.client_ip(peer, request.headers());
-    // While the queue is under pressure or full, a request costs more, so that a flood from one network cannot fill the queue.
+    // While the queue is under pressure or full, a request costs more tokens, so that each network can add fewer jobs
+    // to the queue.
     let cost = if queue.decide() == AdmissionDecision::Accept { NonZeroU32::MIN } else { PRESSURE_COST };
     match limiter.take(client_ip, cost) {
         Ok(left) => {
@@ -57,7 +59,7 @@ fn too_many_requests(exceeded: &QuotaState) -> ErrorResponse {
     headers(exceeded).into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
 }
 
-/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+/// Returns the `RateLimit-Policy` and `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers).
 fn headers(state: &QuotaState) -> Vec<(HeaderName, HeaderValue)> {
     let policy = format!("\"ip\";q={};w={}", state.quota.limit, state.quota.window.as_secs());
     let limit = format!("\"ip\";r={};t={}", state.remaining, RetryAfter::from(state.until_more).seconds());
@@ -65,7 +67,7 @@ fn headers(state: &QuotaState) -> Vec<(HeaderName, HeaderValue)> {
     [("ratelimit-policy", policy), ("ratelimit", limit)].into_iter().filter_map(header).collect()
 }
 
-/// 429 with `Retry-After`.
+/// 429 with a `Retry-After` header.
 pub(crate) fn ip_rate_limited(retry_after: RetryAfter) -> ErrorResponse {
     let message = "Too many requests from your network. Wait a moment and try again.";
     ErrorResponse::rate_limited(ErrorCode::IpRateLimited, message, retry_after)

@@ -1,12 +1,12 @@
-//! What the log says about proxies: a proxy that is probably missing from `TRUSTED_PROXIES`, and which addresses may be logged.
+//! Warns about a proxy that is probably missing from `TRUSTED_PROXIES`, and decides which addresses may be logged.
 
 use std::{net::IpAddr, sync::Once};
 
 use callers::{ClientIpFinder, is_private};
 use poem::http::{HeaderMap, HeaderName};
 
-/// Warns once if a proxy is probably missing from `TRUSTED_PROXIES`: a private peer that is not listed sends the header in which
-/// proxies name the client. All clients of such a proxy share one bucket.
+/// Warns once if an untrusted peer with a private address sends a forwarding header, because the peer is probably a
+/// proxy that is missing from `TRUSTED_PROXIES`. All clients of such a proxy share one bucket.
 pub(super) fn warn_about_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, header: &HeaderName) {
     static WARNED: Once = Once::new();
     if is_private(peer) && headers.contains_key(header) {
@@ -15,14 +15,14 @@ pub(super) fn warn_about_untrusted_proxy(peer: IpAddr, headers: &HeaderMap, head
                 %peer,
                 %header,
                 "ignored a forwarding header from a private address that is not in TRUSTED_PROXIES: \
-                 if this is your proxy, add it; otherwise, all of its callers share one rate limit"
+                 if this is your proxy, add it; until then, all callers behind it share one rate limit"
             );
         });
     }
 }
 
-/// Returns the client's address if it may be logged: if it is a trusted proxy, or a peer in a private network. Any other address
-/// may belong to a person.
+/// Returns the client's address if it may be logged, that is, if it belongs to a trusted proxy or to a peer in a
+/// private network. Any other address could belong to a person.
 pub(super) fn loggable(finder: &ClientIpFinder, client: IpAddr, peer: IpAddr) -> Option<IpAddr> {
     let is_proxy = finder.trusts(client) || (client == peer.to_canonical() && is_private(client));
     is_proxy.then_some(client)

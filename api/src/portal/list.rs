@@ -6,11 +6,11 @@ use portals::{Origin, PortalOrigin};
 
 use super::Portal;
 
-/// All portals. No origin belongs to two of them.
+/// All portals. Each origin belongs to at most one portal.
 #[derive(Debug, Clone)]
 pub(crate) struct PortalList(Vec<Arc<Portal>>);
 
-/// A portal, and the origin by which it was found.
+/// A portal and the origin for which it was found.
 #[derive(Debug, Clone)]
 pub(crate) struct FoundPortal {
     pub(crate) portal: Arc<Portal>,
@@ -22,7 +22,7 @@ impl PortalList {
         Self(portals.into_iter().map(Arc::new).collect())
     }
 
-    /// The portal that an origin belongs to. `None` if no portal allows the origin.
+    /// Returns the portal that an origin belongs to, or `None` if no portal allows the origin.
     pub(crate) fn find(&self, origin: &Origin) -> Option<FoundPortal> {
         self.0.iter().find_map(|portal| {
             let origin = portal.origins.find_portal(origin.clone())?;
@@ -36,7 +36,7 @@ impl PortalList {
         self.find(&origin).map(|found| found.origin.origin)
     }
 
-    /// The ids of all portals. `None` if the environment describes the only portal.
+    /// Returns the ids of all portals, or `None` if the only portal is described by the environment.
     pub(crate) fn ids(&self) -> Option<Vec<String>> {
         self.iter().map(|portal| Some(portal.id.as_ref()?.to_string())).collect()
     }

@@ -1,5 +1,5 @@
-//! The settings that the api reads again on SIGHUP: the portals and the words of the confirm page. Each request uses a
-//! single snapshot of them.
+//! The settings that the api reads again on SIGHUP: the portals and the messages of the confirm page. Each request uses a
+//! single snapshot of these settings.
 
 use words::{Words, WordsFolder};
 
@@ -14,7 +14,7 @@ pub(crate) struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// The messages of a portal. `None` stands for the messages that all portals share.
+    /// Returns the messages of a portal. `None` stands for the messages that all portals share.
     pub(crate) fn words_of(&self, portal: Option<&Portal>) -> &Words {
         let id = portal.and_then(|portal| portal.id.as_ref());
         id.map_or(&self.words.common, |id| self.words.of_portal(id.as_str()))

@@ -8,21 +8,22 @@ use words::TimeZone;
 
 use crate::settings::OfferedLanguages;
 
-/// A portal of `PORTALS_FILE`, with defaults from the environment, or the only portal, which the environment describes.
+/// Either a portal from `PORTALS_FILE`, with defaults from the environment, or the only portal, which the environment
+/// describes.
 #[derive(Debug, Clone)]
 pub(crate) struct Portal {
-    /// `None` for the portal that the environment describes.
+    /// `None` if the environment describes the portal.
     pub(crate) id: Option<PortalId>,
     pub(crate) origins: AllowedOrigins,
     /// Path of the callback page.
     pub(crate) callback_path: String,
-    /// `callback_next` must be under one of these paths.
+    /// If there are any prefixes, `callback_next` must be under one of them.
     pub(crate) next_prefixes: NextPrefixes,
     pub(crate) languages: OfferedLanguages,
-    /// Time zone of people whose requests name none.
+    /// Time zone for mails whose requests do not specify a known time zone.
     pub(crate) time_zone: TimeZone,
-    /// Time after which a job of this portal expires. `None` for `JOB_DEADLINE`.
+    /// Time after which a job of this portal expires. `None` means `JOB_DEADLINE`.
     pub(crate) deadline: Option<Duration>,
-    /// A quota per recipient for requests through this portal, in addition to the one that holds across portals.
+    /// A quota per recipient for requests through this portal, in addition to the quota that applies across portals.
     pub(crate) recipient_quota: Option<Arc<Quotas>>,
 }

@@ -1,5 +1,5 @@
-//! Rejects requests for a new portal of `PORTALS_FILE` until a live worker knows the portal, too. Otherwise its jobs could
-//! expire while they wait for a worker that can mail them.
+//! Rejects requests for a new portal in `PORTALS_FILE` while there are live workers but none of them has loaded the
+//! portal. Without this check, the portal's jobs could expire while they wait for a worker that can mail them.
 
 use std::{
     collections::BTreeSet,
@@ -8,16 +8,16 @@ use std::{
 
 use super::PortalList;
 
-/// The portals that no live worker knows.
+/// Keeps track of the portals that no live worker has loaded.
 #[derive(Debug, Default)]
 pub(crate) struct PortalReadiness(RwLock<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Portals that a worker has reported at least once. They stay in use even while no worker is alive, because their
-    /// jobs can wait until a worker starts.
+    /// Portals that a worker has reported at least once. These portals stay in use even while no worker is alive,
+    /// because their jobs can wait until a worker starts.
     known: BTreeSet<String>,
-    /// Portals of the file that no live worker has reported yet.
+    /// Portals in `PORTALS_FILE` that no live worker has reported yet.
     waiting: BTreeSet<String>,
 }
 
@@ -27,8 +27,8 @@ impl PortalReadiness {
         self.0.read().unwrap_or_else(PoisonError::into_inner).waiting.contains(id)
     }
 
-    /// Notes which portals live workers have reported. `None` means that no worker is alive, so nothing is known about any
-    /// portal and nothing changes.
+    /// Records which portals live workers have reported. `None` means that no worker is alive. The state of each portal
+    /// then stays the same.
     pub(crate) fn update(&self, portals: &PortalList, known_to_workers: Option<&BTreeSet<String>>) {
         let ids: BTreeSet<String> = portals.iter().filter_map(|portal| Some(portal.id.as_ref()?.to_string())).collect();
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -42,12 +42,12 @@ impl PortalReadiness {
         for portal in waiting.difference(&state.waiting) {
             tracing::warn!(
                 portal,
-                "no worker knows this portal yet, so its requests get 503: give all workers the same PORTALS_FILE and send \
-                 them SIGHUP"
+                "no worker has loaded this portal yet, so requests for it get 503: give all workers the same \
+                 PORTALS_FILE and send them SIGHUP"
             );
         }
         for portal in state.waiting.difference(&waiting).filter(|id| ids.contains(*id)) {
-            tracing::info!(portal, "a worker knows this portal: accepting its requests");
+            tracing::info!(portal, "a worker has loaded this portal: accepting its requests");
         }
         state.waiting = waiting;
     }
@@ -77,17 +77,17 @@ mod tests {
     }
 
     #[test]
-    fn a_portal_waits_until_a_worker_knows_it_and_then_stays_in_use() {
+    fn a_portal_waits_until_a_worker_has_loaded_it_and_then_stays_in_use() {
         let readiness = PortalReadiness::default();
         readiness.update(&list(&["shop"]), None);
-        assert!(!readiness.is_waiting("shop"), "no worker is alive, so nothing is known");
+        assert!(!readiness.is_waiting("shop"), "without a live worker, no portal has to wait");
         readiness.update(&list(&["shop", "docs"]), Some(&known(&["docs", "other"])));
         assert!(readiness.is_waiting("shop") && !readiness.is_waiting("docs") && !readiness.is_waiting("other"));
         readiness.update(&list(&["shop", "docs"]), Some(&known(&["shop"])));
         assert!(!readiness.is_waiting("shop") && !readiness.is_waiting("docs"));
         readiness.update(&list(&["shop", "docs"]), Some(&known(&[])));
         assert!(!readiness.is_waiting("shop") && !readiness.is_waiting("docs"));
-        // A portal that was removed and comes back is new.
+        // A portal that was removed and added again counts as new.
         readiness.update(&list(&["docs"]), Some(&known(&[])));
         readiness.update(&list(&["shop", "docs"]), Some(&known(&[])));
         assert!(readiness.is_waiting("shop") && !readiness.is_waiting("docs"));

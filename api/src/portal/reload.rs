@@ -1,4 +1,4 @@
-//! Reads `PORTALS_FILE` and `MAIL_TEMPLATES` again on SIGHUP. If anything is wrong, no setting changes.
+//! Reads `PORTALS_FILE` and `MAIL_TEMPLATES` again on SIGHUP. If any file is invalid, no setting changes.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use program::{ReloadSignal, SettingErrors};
 use super::{live::LiveSettings, warnings};
 use crate::{metrics, settings::LiveSource, state::AppState};
 
-/// Reloads on each signal. Never returns.
+/// Reloads the files on each SIGHUP. Never returns.
 pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: Arc<LiveSource>) {
     loop {
         signal.next().await;
         let source = source.clone();
-        // Reading and checking takes a few milliseconds, during which this thread can serve requests.
+        // Reading and checking the files takes a few milliseconds. Do it on another thread, so that this thread can
+        // serve requests during this time.
         let loaded = tokio::task::spawn_blocking(move || load(&source)).await;
         match loaded.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(live) => {
@@ -21,8 +22,8 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 let confirm = state.confirm_page.as_ref().map(|page| page.settings());
                 warnings::log(&live, confirm);
                 state.reporter.set_portals(live.portals.ids());
-                // Find out which portals the workers know now, before the first request of a new portal is accepted. If the
-                // database is unavailable, no request is accepted anyway.
+                // Before the first request for a new portal can be accepted, find out which portals the workers have
+                // loaded. Ignore errors: while the database is unavailable, no request is accepted anyway.
                 let _ = state.reporter.report(&state.pool).await;
                 state.note_worker_portals(&live.portals);
                 state.live.replace(live);
@@ -31,14 +32,15 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 metrics::count_reload(false);
                 tracing::error!(
                     faults,
-                    "reload failed, so the earlier files stay in use: fix the faults and send SIGHUP again"
+                    "reload failed; the previous settings stay in use: fix the faults and send SIGHUP again"
                 );
             }
         }
     }
 }
 
-/// The error lists all faults, each with its file and line, separated by semicolons.
+/// Reads and checks the files. The error lists all faults, separated by semicolons, each with its file and, where
+/// possible, its line.
 fn load(source: &LiveSource) -> Result<LiveSettings, String> {
     let mut errors = SettingErrors::default();
     let live = source.load(&mut errors);

@@ -1,5 +1,5 @@
-//! `callback_next`: an accepted value never leads a browser out of the portal, and never leads a router or server out of
-//! `CALLBACK_NEXT_PREFIXES`.
+//! `callback_next`: an accepted value never leads a browser out of the portal, and never leads a router or server out
+//! of `CALLBACK_NEXT_PREFIXES`.
 
 use url::{Position, Url};
 
@@ -38,7 +38,7 @@ fn check_for_portal(portal: &str, text: &str) -> bool {
 
     assert!(next.len() <= 1_024 && next.bytes().all(|b| b.is_ascii_graphic()), "{text:?} became {next:?}");
     assert_eq!(&resolve(&portal, text)[Position::BeforePath..], next, "a browser resolves {text:?} differently");
-    assert_eq!(parse(&next, &no_prefixes).as_ref(), Some(&next), "parsing it again changes it");
+    assert_eq!(parse(&next, &no_prefixes).as_ref(), Some(&next), "parsing the result again changes it");
     assert_readings_stay_inside(&portal, &next);
     assert_query_carries_next(
         &portal,
@@ -47,7 +47,7 @@ fn check_for_portal(portal: &str, text: &str) -> bool {
 
     if let Some(accepted) = with_prefixes {
         assert_eq!(accepted, next, "prefixes change the result");
-        assert_eq!(parse(&next, &prefixes).as_ref(), Some(&next), "parsing it again changes it");
+        assert_eq!(parse(&next, &prefixes).as_ref(), Some(&next), "parsing the result again changes it");
         let readings = decoded(&next).into_iter().chain([next.clone()]);
         for reading in readings {
             assert_under_prefix(&resolve(&portal, &reading), text);
@@ -78,8 +78,9 @@ fn assert_readings_stay_inside(portal: &Url, next: &str) {
     }
 }
 
-/// If a router or server splits the path and decodes the segment once or twice, the result must be one segment of visible
-/// characters that is not a dot segment.
+/// Even if a router or server decodes the segment once or twice after splitting the path, the result must still be a
+/// single segment. It must not be a dot segment, must not consist only of spaces, and must contain no control or format
+/// characters.
 fn assert_is_one_segment(segment: &str) {
     let once = decode_component(segment);
     let twice = decode_component(&once);
@@ -106,8 +107,8 @@ fn is_format(c: char) -> bool {
 fn assert_query_carries_next(portal: &Url, next: &CallbackNext) {
     let origin = portal.origin().ascii_serialization();
     let callback = format!("{origin}/auth/callback?next={}", next.percent_encoded());
-    let url = Url::parse(&callback).expect("the callback URL is a URL");
-    assert_eq!(url.as_str(), callback, "a browser writes the callback URL differently");
+    let url = Url::parse(&callback).expect("the callback URL can be parsed");
+    assert_eq!(url.as_str(), callback, "a browser serialises the callback URL differently");
     assert_eq!((url.path(), url.fragment()), ("/auth/callback", None), "{callback}");
     let pairs: Vec<_> = url.query_pairs().collect();
     assert_eq!(pairs, [("next".into(), next.to_string().into())], "{callback}");

@@ -40,7 +40,7 @@ fn assert_resolves_correctly(list: &str, [body, explicit, origin, referer]: [Opt
         [(CALLBACK_ORIGIN_HEADER, explicit), (header::ORIGIN.as_str(), origin), (header::REFERER.as_str(), referer)]
     {
         if let Some(value) = value {
-            // hyper rejects requests with such a header.
+            // hyper rejects requests that contain an invalid header value.
             let Ok(value) = HeaderValue::from_str(value) else { return false };
             let name = name.to_ascii_lowercase().parse::<header::HeaderName>().expect("a header's name");
             headers.insert(name, value);
@@ -113,7 +113,8 @@ fn is_listed(list: &str, found: &str) -> bool {
     })
 }
 
-/// An accepted allow list never allows http except for loopback, and never allows a public suffix.
+/// An accepted allow list never allows http, except for loopback hosts, and never allows all sites under a public
+/// suffix.
 fn assert_list_allows_no_other_sites(list: &str) {
     let allowed: AllowedOrigins = list.parse().expect("parsed above");
     for other in ["https://evil.com", "https://evil.co.uk", "https://evil.vercel.app", "https://evil.github.io"] {
@@ -123,7 +124,7 @@ fn assert_list_allows_no_other_sites(list: &str) {
     }
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty() && !entry.contains('*')) {
         let own = browser_origin(entry).and_then(|origin| allowed.parse_allowed(&origin));
-        let own = own.unwrap_or_else(|| panic!("{entry:?} does not allow itself")).as_str().to_owned();
+        let own = own.unwrap_or_else(|| panic!("{entry:?} does not allow its own origin")).as_str().to_owned();
         let is_loopback =
             own.starts_with("http://localhost") || own.starts_with("http://127.") || own.starts_with("http://[::1]");
         assert!(own.starts_with("https://") || is_loopback, "{entry:?} allows {own}");

@@ -8,7 +8,8 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue};
 const NAMED_HEADER: HeaderName = HeaderName::from_static("fly-client-ip");
 const TRUSTED: &str = "10.0.0.0/8, fd00::/8, 192.0.2.7";
 
-/// Cases: the peer, the text that our proxies append to the client's header, and the client that must be found.
+/// Each case consists of the peer, the text that our proxies append to the client's header, and the client that must be
+/// found.
 const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
     ("10.0.0.1", "203.0.113.7, 10.0.0.2", "203.0.113.7"),
@@ -26,7 +27,8 @@ const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("127.0.0.1", "198.51.100.1", "127.0.0.1"),
 ];
 
-/// Cases for `TRUSTED_PROXY_HOPS`, for platforms that append their own address: hops, peer, appended text, client.
+/// Cases for `TRUSTED_PROXY_HOPS`, for platforms that append their own address. Each case consists of the number of
+/// hops, the peer, the appended text and the client.
 const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
     (1, "10.0.0.1", "203.0.113.7", "203.0.113.7"),
     (2, "10.0.0.1", "203.0.113.7, 198.51.100.99", "203.0.113.7"),
@@ -38,9 +40,9 @@ const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
     (2, "127.0.0.1", "203.0.113.7, 10.0.0.2", "127.0.0.1"),
 ];
 
-/// Reads the input as headers from an untrusted client (one per line) to which our proxies append, as headers from the
-/// proxies themselves, and as the setting `TRUSTED_PROXIES`. Returns whether the input names a client that is not a
-/// proxy.
+/// Reads the input in three ways: as headers of an untrusted client (one per line) to which our proxies append, as
+/// headers of the proxies themselves, and as the value of `TRUSTED_PROXIES`. Returns whether the client found in the
+/// proxies' headers is not a proxy itself.
 pub fn client_ip(input: &[u8]) -> bool {
     // Leave out lines that are not valid header values: hyper rejects requests with such headers.
     let sent: Vec<&[u8]> =
@@ -57,7 +59,8 @@ pub fn client_ip(input: &[u8]) -> bool {
     assert_entries_to_the_left_change_nothing(&finder, &sent)
 }
 
-/// The client's lines, with the proxies' text on a separate line and then on the client's last line.
+/// Returns variants of the client's lines: with the proxies' text on a separate line, and with it appended to the
+/// client's last line.
 fn with_appended(sent: &[&[u8]], appended: &str) -> Vec<Vec<Vec<u8>>> {
     let sent: Vec<Vec<u8>> = sent.iter().map(|line| line.to_vec()).collect();
     let own_line = [sent.as_slice(), &[appended.as_bytes().to_vec()]].concat();

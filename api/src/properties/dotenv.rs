@@ -1,9 +1,9 @@
-//! `.env`: parsed values do not change when they are written and parsed again, a plain value is literal, and no error shows any
-//! part of the file.
+//! `.env`: parsed values do not change when they are written and parsed again, a plain value is taken literally, and no
+//! error shows any part of the file.
 
 use program::dotenv::{Assignment, BadLine, parse};
 
-/// Every problem that an error can name.
+/// Every problem that an error can report.
 const PROBLEMS: [BadLine; 6] = [
     BadLine::NotAssignment,
     BadLine::NeedsQuotes,
@@ -27,7 +27,7 @@ pub fn dotenv(input: &[u8]) -> bool {
             for error in errors {
                 let text = error.to_string();
                 let (line, problem) =
-                    text.strip_prefix(".env: line ").and_then(|text| text.split_once(": ")).expect("names a line");
+                    text.strip_prefix(".env: line ").and_then(|text| text.split_once(": ")).expect("a line number");
                 let line: usize = line.parse().expect("a line's number");
                 assert!(last < line && line <= lines, "{text} after line {last} of {lines}");
                 assert!(PROBLEMS.iter().any(|known| known.to_string() == problem), "{text}");
@@ -55,7 +55,8 @@ fn assert_round_trip(assignments: &[Assignment]) {
     assert_eq!(parse(file.as_bytes()).ok().as_deref(), Some(assignments), "{file:?}");
 }
 
-/// A value without quotes, backslashes or white space needs no quotes, whatever else it contains.
+/// A value that contains no quotes, backslashes, white space or NUL does not have to be quoted, unless it begins with
+/// `#`.
 fn assert_plain_value_is_literal(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_plain = |c: char| c != '\0' && c != '\\' && c != '\'' && c != '"' && !c.is_whitespace();

@@ -1,4 +1,4 @@
-//! Email addresses: an accepted address is exactly one recipient, in mail headers and everywhere else it is written.
+//! Email addresses: an accepted address is exactly one recipient, both in mail headers and everywhere else.
 
 use outbox::Email;
 
@@ -14,7 +14,7 @@ pub fn email(input: &[u8]) -> bool {
     assert!(!address.contains(|c| ",;:<>()[]\"\\".contains(c)), "{address:?} could be more than one recipient");
     assert_eq!(address.matches('@').count(), 1, "{address:?}");
     assert!(!text.contains(char::is_control), "{text:?} contains a control character");
-    // Only characters at the ends may be removed.
+    // Only white space and invisible characters at the ends may be removed.
     let inner = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
     assert!(!inner.contains(is_invisible), "{text:?} contains an invisible character");
     assert_has_a_mail_domain(address);
@@ -31,9 +31,9 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
-/// The lengths are within SMTP's limits, and the labels are valid in DNS.
+/// Checks that the lengths are within SMTP's limits, and that the domain's labels are valid in DNS.
 fn assert_has_a_mail_domain(address: &str) {
-    let (local, domain) = address.split_once('@').expect("exactly one @, asserted before");
+    let (local, domain) = address.split_once('@').expect("an address contains exactly one @");
     let labels: Vec<&str> = domain.split('.').collect();
     assert!((1..=64).contains(&local.len()) && domain.len() <= 253 && labels.len() > 1, "{address:?}");
     for label in labels {
@@ -43,10 +43,10 @@ fn assert_has_a_mail_domain(address: &str) {
     }
 }
 
-/// If the domain is written in its own script, it is either accepted as the same domain, or refused because it can only be
+/// The Unicode spelling of a domain is either accepted as the same domain, or refused, because some domains can only be
 /// written as punycode. A browser reads both spellings as the same host.
 fn assert_domain_may_be_written_in_its_script(email: &Email) {
-    let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
+    let (local, domain) = email.as_str().split_once('@').expect("an address contains exactly one @");
     let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {
         Some(encoded) => {
             let decoded = idna::punycode::decode_to_string(encoded);
@@ -65,8 +65,8 @@ fn assert_domain_may_be_written_in_its_script(email: &Email) {
     }
 }
 
-/// Parsing an accepted address again returns the same address, even if the input is in upper case, has spaces around it or is
-/// in full-width characters.
+/// Parsing an accepted address again returns the same address, even if the address is first converted to upper case or
+/// full-width characters, or surrounded with spaces or invisible characters.
 fn assert_normalization_is_idempotent(email: &Email) {
     let address = email.as_str();
     for variant in [
@@ -75,7 +75,7 @@ fn assert_normalization_is_idempotent(email: &Email) {
         format!(" {address}\u{a0}"),
         format!("\u{feff}{address}\u{200b}"),
     ] {
-        // The document's maxLength of 254 characters includes the spaces.
+        // The OpenAPI document's `maxLength` of 254 characters also counts the added spaces.
         if variant.chars().count() <= Email::MAX_LENGTH {
             assert_eq!(Email::parse(&variant).as_ref(), Ok(email), "{variant:?}");
         }
@@ -85,14 +85,15 @@ fn assert_normalization_is_idempotent(email: &Email) {
     assert_eq!(Email::parse(&wide).as_ref(), Ok(email), "{wide:?}");
 }
 
-/// The quota key is an address, is its own quota key, is not longer than the address, and ignores further tags.
+/// The quota key of an address is itself an address whose quota key is the same. The key is no longer than the address,
+/// and adding a tag to the address does not change the key.
 fn assert_mailbox_is_stable(email: &Email) {
     let mailbox = email.mailbox();
     assert!(mailbox.as_str().len() <= email.as_str().len(), "{mailbox:?}");
     let mailbox_email =
         Email::parse(mailbox.as_str()).unwrap_or_else(|error| panic!("{mailbox:?} is not an address: {error}"));
-    assert_eq!(mailbox_email.mailbox(), mailbox, "mailbox of {email}, computed twice");
-    let (local, host) = email.as_str().split_once('@').expect("exactly one @, asserted above");
+    assert_eq!(mailbox_email.mailbox(), mailbox, "the quota key of {email} is not its own quota key");
+    let (local, host) = email.as_str().split_once('@').expect("an address contains exactly one @");
     if !local.starts_with('+')
         && let Ok(tagged) = Email::parse(&format!("{local}+tag@{host}"))
     {

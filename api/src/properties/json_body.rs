@@ -1,4 +1,4 @@
-//! JSON bodies: no two programs can read two different requests from the same bytes.
+//! JSON bodies: no two programs can read different requests from the same bytes.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn is_json_to<T: JsonRequest>(body: &[u8]) -> bool {
     T::parse(body).map_or_else(|error| error.code != ErrorCode::InvalidJson, |_| true)
 }
 
-/// Number of keys of all objects in a value. An object counts each key once.
+/// Total number of keys in all objects of a value. Duplicate keys of an object count once.
 fn count_keys(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(count_keys).sum(),

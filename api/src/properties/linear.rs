@@ -18,9 +18,9 @@ use crate::{
     http::strict_json,
 };
 
-/// Length of the long input divided by the length of the short one.
+/// Length of the long input divided by the length of the short input.
 const GROWTH: usize = 8;
-/// Maximum ratio of the times. Quadratic parsing would have a ratio of 64.
+/// Maximum ratio of the parsing times. Quadratic parsing would have a ratio of 64.
 const MAX_RATIO: u32 = 24;
 /// Maximum number of rounds. Only the shortest time of all rounds counts, so a slow round does not fail the test.
 const ROUNDS: usize = 60;
@@ -41,10 +41,10 @@ fn assert_linear<T>(name: &str, bytes: usize, make: impl Fn(usize) -> T, run: im
             return;
         }
     }
-    panic!("{name}: {GROWTH} times the input takes {best:?}");
+    panic!("{name}: parsing takes {best:?} for an input and for one that is {GROWTH} times as long");
 }
 
-/// CPU time of this thread, so that other load on the machine does not matter.
+/// Returns the CPU time of this thread, which does not depend on other load on the machine.
 fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
@@ -54,7 +54,7 @@ fn consume<T>(result: T) {
     black_box(result);
 }
 
-/// `before`, then `unit` repeated, then `after`: about `bytes` bytes in total.
+/// Returns `before`, then `unit` repeated, then `after`, about `bytes` bytes in total.
 fn repeated(before: &str, unit: &str, after: &str, bytes: usize) -> String {
     let room = bytes.saturating_sub(before.len() + after.len());
     format!("{before}{}{after}", unit.repeat(room / unit.len()))

@@ -2,9 +2,9 @@
 //!
 //! A property accepts any bytes, panics if the parser breaks a rule, and returns whether the parser accepted the input.
 //! `cargo test` runs the properties with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
-//! dictionaries. `just fuzz-parsers` runs the properties with libFuzzer, which searches for new code paths. The properties
-//! model the programs that read the result (browsers, mail programs, proxies) and do not call the parsers' own helper
-//! functions.
+//! dictionaries. `just fuzz-parsers` runs the properties with libFuzzer, which searches for new code paths. The
+//! properties model the programs that read the result (browsers, mail programs, proxies) and do not call the parsers'
+//! own helper functions.
 
 mod browser;
 mod callback_next;

@@ -27,7 +27,7 @@ fn fuzz_folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "fuzz"].iter().collect()
 }
 
-/// The seeds of a parser: file names and contents.
+/// The names and contents of a parser's seed files.
 fn seeds(parser: &str) -> Vec<(String, Vec<u8>)> {
     let files = fs::read_dir(fuzz_folder().join("seeds").join(parser)).unwrap().map(Result::unwrap);
     files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
@@ -58,7 +58,7 @@ fn unescaped(word: &str) -> Vec<u8> {
     bytes
 }
 
-/// Sequences of words, and seeds with words inserted.
+/// Sequences of dictionary words, random characters and random bytes, and seeds into which these are inserted.
 fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
     let word = prop_oneof![
         8 => select(words(parser)),
@@ -86,12 +86,13 @@ fn segment() -> impl Strategy<Value = String> {
     let first = prop_oneof![range('a', 'z'), range('一', '龥')];
     (first, vec(prop_oneof![letters, select(signs)], 0..12))
         .prop_map(|(first, rest)| std::iter::once(first).chain(rest).collect::<String>())
-        // No percent sign may begin an escape: `%2500`, for example, is refused because it hides a NUL.
+        // A percent sign must not begin an escape: `%2500`, for example, is refused, because it could be decoded to a
+        // NUL.
         .prop_map(|segment| segment.replace('%', "%-"))
 }
 
 #[test]
-fn every_seed_satisfies_its_property_and_is_accepted_or_rejected_as_its_name_says() {
+fn every_seed_satisfies_its_property_and_is_accepted_or_rejected_as_its_file_name_indicates() {
     let parsers: [(&str, Property); 6] = [
         ("email", email),
         ("callback_origin", callback_origin),

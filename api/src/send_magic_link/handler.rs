@@ -44,7 +44,7 @@ use crate::{
     state::AppState,
 };
 
-/// `Retry-After` while no worker knows the portal yet.
+/// `Retry-After` while no worker has loaded the portal yet.
 const PORTAL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Tags)]
@@ -65,9 +65,9 @@ impl SendMagicLinkApi {
     /// X-AppHandoff-Callback-Origin, Origin, or Referer (allowlisted). Optional callback_next preserves a safe
     /// in-portal destination after the email link completes.
     ///
-    /// Call it from the portal's sign-in page, or from its back end. A 200 means that the request is stored and its mail is
-    /// about to be sent. The response is the same whether or not the address has an account. On a 400, show `fieldErrors`
-    /// beside the fields. On a 429 or 503, count down from `retryAfter` and let the person try again.
+    /// Call it from the portal's sign-in page, or from its back end. A 200 means that the request is stored and its
+    /// mail is about to be sent. The response is the same whether or not the address has an account. On a 400, show
+    /// `fieldErrors` beside the fields. On a 429 or 503, count down from `retryAfter` and let the person try again.
     #[oai(path = "/auth/send-magic-link", method = "post", operation_id = "sendMagicLink")]
     async fn send_magic_link(
         &self,
@@ -124,7 +124,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Chooses from closed lists, so that no text from the request gets into the mail.
+    /// Chooses the language and the time zone from closed lists, so that neither adds the request's text to the mail.
     fn of(portal: &Portal, headers: &HeaderMap, locale: Option<&str>, time_zone: Option<&str>) -> Self {
         let accepted = single_header(headers, &header::ACCEPT_LANGUAGE);
         Self {
@@ -145,13 +145,14 @@ struct ValidRequest {
 /// Checks the fields together and builds the callback URL.
 ///
 /// # Errors
-/// 400 with every issue in the request. If all issues have the same code, the response has that code; otherwise it has
-/// `invalid_request`.
+/// 400 with every issue in the request. If all issues belong to one error code, the response has that code; otherwise,
+/// it has `invalid_request`.
 fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues, .. } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
-    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading issue.
+    // If `callback_origin` has the wrong type, it already has an issue. Trying the headers could add a second,
+    // misleading issue.
     let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
     let mut found = None;
     if !has_origin_issue {
@@ -168,7 +169,8 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
     let mut next = None;
     if let Some(text) = callback_next.filter(|text| !text.is_empty()) {
         let origin = found.as_ref().map(|found| &found.origin.origin);
-        // Without a portal, the request is refused anyway. Its other issues are reported, too.
+        // Without a portal, the request will be refused anyway. Check the destination without prefixes, so that its own
+        // issues are reported, too.
         let any = NextPrefixes::default();
         let prefixes = found.as_ref().map_or(&any, |found| &found.portal.next_prefixes);
         match CallbackNext::parse(&text, origin, prefixes) {
@@ -202,7 +204,8 @@ pub(crate) fn recipient_rate_limited(retry_after: RetryAfter) -> ErrorResponse {
     ErrorResponse::rate_limited(ErrorCode::RecipientRateLimited, message, retry_after)
 }
 
-/// Stores the job. The job is committed when this returns `Ok`, and the commit continues if the caller disconnects.
+/// Stores the job, unless a quota is exceeded. When this returns `Ok`, the result is committed. The commit continues
+/// even if the caller disconnects.
 async fn enqueue(state: &AppState, job: NewJob) -> Result<Enqueued, ErrorResponse> {
     let started = Instant::now();
     let result = state.requests.commit(job).await;

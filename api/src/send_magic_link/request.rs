@@ -1,5 +1,6 @@
 //! Parses the request body. Every problem with a field's type or with the address becomes an issue, so that the
-//! response can list them all. The handler checks the callback fields, because that needs the headers and the settings.
+//! response can list them all. The handler checks the callback fields, because this check needs the headers and the
+//! settings.
 
 use outbox::{Email, EmailError};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
@@ -18,15 +19,15 @@ use crate::{
 
 /// Exactly one `@` with text on both sides. NFKC also turns U+FF20 and U+FE6B into `@`.
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
-/// Scheme, host and port, with an optional trailing slash.
+/// A scheme, a host, an optional port and an optional trailing slash.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
-/// Empty, or visible ASCII without backslashes that begins with `/` or the first character of a name.
+/// Empty, or visible ASCII without backslashes that begins with a letter, a digit, `/`, `_` or `-`.
 const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 
 /// The fields of the body. Unknown fields are ignored, and `null` counts as absent for optional fields.
 #[derive(Debug)]
 pub(crate) struct MagicLinkRequest {
-    /// `None` if the address is missing or invalid; `issues` then says why.
+    /// `None` if the address is missing or invalid; `issues` then contains the reason.
     pub(crate) email: Option<Email>,
     /// The portal's origin, which has not been checked yet.
     pub(crate) callback_origin: Option<String>,
@@ -97,20 +98,21 @@ fn optional_text(fields: &mut Map<String, Value>, name: &str, issues: &mut Vec<V
 
 /// 400: the body is not strict JSON.
 pub(crate) fn not_json() -> ErrorResponse {
-    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
+    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or contains a field more than once.")
 }
 
-/// The published reference's fields, with constraints added. Every value that `parse` accepts must meet these constraints: SDKs
-/// check values against the schema and refuse to send values that do not match.
+/// The schema of the request: the fields of the original api reference with constraints added, and the optional fields
+/// `locale` and `time_zone`. Every value that `parse` accepts must meet these constraints: SDKs check values against the
+/// schema and refuse to send values that do not match.
 fn schema() -> MetaSchema {
     let field = |schema: MetaSchema| MetaSchemaRef::Inline(Box::new(MetaSchema { ty: "string", ..schema }));
     let email = MetaSchema {
         format: Some("email"),
         description: Some(
-            "Exactly one address, of at most 254 characters. It is trimmed, normalised (NFKC) and lower-cased. The domain \
-             may be written in any script (letters, marks, digits and hyphens) or as punycode, and needs a dot; both \
-             spellings are the same address. The part before the `@` is ASCII, of at most 64 characters. Invisible \
-             characters are stripped at the ends and refused elsewhere.",
+            "Exactly one address, of at most 254 characters. It is trimmed, normalised (NFKC) and lower-cased. The \
+             domain may be written in any script (letters, marks, digits and hyphens) or as punycode, and needs a dot; \
+             both spellings are the same address. The part before the `@` consists of at most 64 ASCII characters. \
+             Invisible characters are stripped at the ends and refused elsewhere.",
         ),
         min_length: Some(3),
         max_length: Some(Email::MAX_LENGTH),
@@ -122,8 +124,8 @@ fn schema() -> MetaSchema {
         format: Some("uri"),
         description: Some(
             "Origin of the portal that the link leads back to: scheme, host and port, without a path. The operator \
-             must allow it. If it is absent or null, the header `X-AppHandoff-Callback-Origin` is used, otherwise \
-             `Origin`, otherwise the origin of `Referer`.",
+             must allow it. If it is absent or null, the `X-AppHandoff-Callback-Origin` header is used. If this header \
+             is missing, too, the origin in `Origin` is used if it is allowed, or else the origin of `Referer`.",
         ),
         nullable: true,
         max_length: Some(MAX_ORIGIN_BYTES),
@@ -133,14 +135,15 @@ fn schema() -> MetaSchema {
     };
     let callback_next = MetaSchema {
         description: Some(
-            "Page of the portal to open after sign-in: an absolute path, a path relative to the portal's root (`example` \
-             is `/example`), or a URL of the callback origin. Send `location.pathname + location.search` of the page; \
-             escapes such as `%20` are fine. The path must not contain encoded slashes (`%2F`), empty segments (`//`), \
-             encoded dot segments (`%2E%2E`), encoded format characters, or encoded lookalikes of slashes and dots \
-             (U+FF0F, U+3002). Backslashes and control characters are refused everywhere, encoded or not. The issue \
-             names the broken rule. If it is absent, null or empty, the link carries no `next`. In the link, it is \
-             percent-encoded twice, and may take at most 1,700 characters together with the origin and the path of the \
-             callback page: 1,024 letters and digits fit, and a slash takes five characters.",
+            "Page of the portal to open after sign-in: an absolute path, a path relative to the portal's root \
+             (`example` is `/example`), or a URL with the callback origin. Send the page's `location.pathname + \
+             location.search`; escapes such as `%20` are fine. The path must not contain encoded slashes (`%2F`), \
+             empty segments (`//`), encoded dot segments (`%2E%2E`), encoded format characters, or encoded lookalikes \
+             of slashes and dots (U+FF0F, U+3002). Backslashes and control characters are refused everywhere, encoded \
+             or not. The issue explains which rule is broken. If the field is absent, null or empty, the link has no \
+             `next`. In the link, the value is percent-encoded twice, and may take at most 1,700 characters together \
+             with the origin and the path of the callback page: 1,024 letters and digits fit, and a slash takes five \
+             characters.",
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),
@@ -148,11 +151,12 @@ fn schema() -> MetaSchema {
         example: Some(json!("example")),
         ..MetaSchema::ANY
     };
-    // No pattern and no length: an unknown value is never an error, so an SDK must not refuse it either.
+    // Set no pattern and no length: the api accepts unknown values, so an SDK must not refuse them.
     let locale = MetaSchema {
         description: Some(
-            "The person's language, as a BCP 47 tag: send the language of your page. The mail is written in the closest \
-             language that the operator offers. If the field is absent, null or unknown, `Accept-Language` decides.",
+            "The person's language, as a BCP 47 tag: send the language of your page. The mail is written in the \
+             closest language that the operator offers. If the field is absent, null or unknown, `Accept-Language` \
+             decides.",
         ),
         nullable: true,
         example: Some(json!("de-AT")),
@@ -160,8 +164,9 @@ fn schema() -> MetaSchema {
     };
     let time_zone = MetaSchema {
         description: Some(
-            "Time zone in which the mail shows times, a name from the tz database: send \
-             `Intl.DateTimeFormat().resolvedOptions().timeZone`. If it is absent, null or unknown, times are in UTC.",
+            "Time zone in which the mail shows times, as a name from the tz database: send \
+             `Intl.DateTimeFormat().resolvedOptions().timeZone`. If it is absent, null or unknown, the portal's time \
+             zone is used, by default UTC.",
         ),
         nullable: true,
         example: Some(json!("Europe/Vienna")),

@@ -17,7 +17,7 @@ use super::{
 /// Pause after a failed accept. The usual cause is a lack of file descriptors, which an immediate retry would not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A listener and how its connections are served.
+/// A listener and the settings for its connections.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) context: ConnectionContext,
@@ -28,8 +28,8 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts connections, and serves each connection in a task of `tasks`, until `stop` is cancelled. Open connections then
-    /// close after the request in flight.
+    /// Accepts connections until `stop` is cancelled, and serves each connection in a task that `tasks` tracks. After
+    /// `stop` is cancelled, idle connections close immediately, and busy ones close after the request in flight.
     pub(super) async fn run(self, tasks: TaskTracker, stop: CancellationToken) {
         let Self { listener, context, max_connections, on_change } = self;
         let context = Arc::new(context);
@@ -56,12 +56,12 @@ async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                // Responses are small and written at once, so Nagle's algorithm would only add latency.
+                // Responses are small and written in one piece, so Nagle's algorithm would only add latency.
                 socket.set_nodelay(true).ok();
                 return (socket, peer);
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "could not accept a connection");
                 sleep(ACCEPT_PAUSE).await;
             }
         }

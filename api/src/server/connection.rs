@@ -1,7 +1,7 @@
 //! Serves one connection with hyper (HTTP/1.1) and closes it when the caller is too slow.
 //!
-//! poem sets no header timeout, and hyper's header timeout would also run between requests. This module therefore observes the
-//! socket ([`ObservedSocket`], [`ConnectionDeadline`]).
+//! poem sets no header timeout, and hyper's header timeout would also run between requests. This module therefore
+//! observes the socket ([`ObservedSocket`], [`ConnectionDeadline`]).
 
 use std::{
     convert::Infallible,
@@ -33,18 +33,19 @@ use super::{
 /// Maximum size of a request's head in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// What all connections of a listener share.
+/// The data that all connections of a listener share.
 pub(super) struct ConnectionContext {
     pub(super) app: BoxEndpoint<'static, Response>,
-    /// Time that a connection may be idle between requests.
+    /// How long a connection may be idle between requests.
     pub(super) keep_alive: Duration,
-    /// Cancelled when the program begins to stop. From then on, each response closes its connection, so that a load balancer
-    /// opens the next connection elsewhere. An idle connection stays open, because a request may be on its way.
+    /// Cancelled when the program begins to stop. From then on, each response closes its connection, so that a load
+    /// balancer opens the next connection to another instance. An idle connection stays open, because a request may be
+    /// on its way.
     pub(super) draining: CancellationToken,
 }
 
-/// Serves a connection until it ends or misses a deadline. Once the connection is asked to close, it ends after the current
-/// request.
+/// Serves a connection until it ends or misses a deadline. Once the connection is asked to close, it ends after the
+/// current request.
 pub(super) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
@@ -70,8 +71,8 @@ pub(super) async fn serve(
     let mut is_closing = false;
     let mut timer = pin!(sleep_until(deadline.get()));
     poll_fn(|context| {
-        // Read first, so that a request that has already arrived is answered. Ignore errors: the caller reset the connection or
-        // sent something other than HTTP.
+        // Read first, so that a request that has already arrived is answered. Ignore errors: the caller reset the
+        // connection or sent something other than HTTP.
         if http.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }

@@ -1,7 +1,8 @@
-//! CORS: allows pages of the portals to read every response, including errors. This layer never rejects a request; the handler
-//! checks the origin.
+//! CORS: allows pages of the portals to read every response, including errors. This layer never rejects a request; the
+//! handler checks the origin.
 //!
-//! poem's own middleware is not used, because it rejects an `Origin` that is not allowed before the handler can try `Referer`.
+//! poem's own middleware is not used, because it rejects an `Origin` that is not allowed before the handler can try
+//! `Referer`.
 
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ use crate::{
 /// Response headers that a page's script may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
 /// Request headers that a page's script may send: headers that the api reads, headers that tracing libraries (W3C Trace
-/// Context, W3C Baggage, Sentry) add to every request, and headers that Supabase's client adds. The api needs none of the
-/// headers in the last two groups, but a browser would drop a request with headers that are not allowed.
+/// Context, W3C Baggage, Sentry) add to every request, and headers that Supabase's client adds. The api would work
+/// without the last two groups, but a browser would drop a request that contains a header that is not allowed.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Content-Type, X-AppHandoff-Callback-Origin, X-Request-Id, traceparent, tracestate, baggage, sentry-trace, apikey, \
      authorization, x-client-info",
@@ -46,7 +47,7 @@ pub(crate) async fn add_headers<E: Endpoint>(
     Ok(response)
 }
 
-/// Layer that answers preflights. [`add_headers`] adds the permission if the origin is allowed.
+/// Layer that answers preflights. If the origin is allowed, [`add_headers`] adds the header that permits the request.
 pub(crate) async fn answer_preflight<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     if !is_preflight(&request) {
         return Ok(next.call(request).await?.into_response());
@@ -60,8 +61,8 @@ pub(crate) async fn answer_preflight<E: Endpoint>(next: Arc<E>, request: Request
     Ok(response)
 }
 
-/// Whether this is an OPTIONS request with the two headers that identify a preflight (Fetch standard, "CORS-preflight
-/// request").
+/// Whether this is a preflight for the send-magic-link endpoint: an OPTIONS request with the two headers that identify
+/// a preflight (Fetch standard, "CORS-preflight request").
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
         && request.uri().path() == paths::SEND_MAGIC_LINK_PATH

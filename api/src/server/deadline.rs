@@ -1,4 +1,4 @@
-//! What a connection is waiting for, and the deadline for it.
+//! Tracks what a connection is waiting for, and until when.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::open_connections::OpenConnection;
 
-/// Time limit for a request's head to arrive, counted from its first byte or from the start of the connection.
+/// Time limit for a request's head to arrive. It starts when the connection is accepted or, for a later request, when
+/// the first byte of the head arrives.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time limit for handling a request. Handlers have their own, shorter limits; this one is a safety net.
+/// Time limit for handling a request. Handlers have their own, shorter limits. This limit is a safety net.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit between two writes of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,15 +20,15 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The first byte of the first request.
+    /// Waiting for the first byte of the first request.
     Opened,
-    /// The rest of a request's head.
+    /// Waiting for the rest of a request's head.
     Head,
-    /// The handler, including the body that it reads.
+    /// Waiting for the handler, and for the request body that it reads.
     Handler,
-    /// The caller, to receive the response.
+    /// Waiting for the caller to receive the response.
     Response,
-    /// The caller, to send another request.
+    /// Waiting for the caller to send another request.
     Idle,
 }
 
@@ -40,13 +41,13 @@ pub(super) struct ConnectionDeadline {
 }
 
 impl ConnectionDeadline {
-    /// Creates the deadline of a connection that has just been accepted. The connection may be idle between requests for
-    /// `keep_alive`.
+    /// Creates the deadline of a connection that has just been accepted. The connection may be idle between requests
+    /// for `keep_alive`.
     pub(super) fn new(connection: OpenConnection, keep_alive: Duration) -> Self {
         Self { connection, keep_alive, state: Mutex::new((Phase::Opened, Instant::now() + HEAD_TIMEOUT)) }
     }
 
-    /// The connection's entry in the listener's open connections.
+    /// The connection's entry in the list of the listener's open connections.
     pub(super) fn connection(&self) -> &OpenConnection {
         &self.connection
     }
@@ -61,8 +62,8 @@ impl ConnectionDeadline {
         self.enter(Phase::Response);
     }
 
-    /// Records that bytes were read from the socket. The first byte of a head starts the head's time limit; further bytes do
-    /// not extend the limit.
+    /// Records that bytes were read from the socket. The first byte of a head starts the head's time limit, except for
+    /// the first head, whose limit started when the connection was accepted. Further bytes do not extend the limit.
     pub(super) fn note_read(&self) {
         match self.phase() {
             Phase::Opened => self.state().0 = Phase::Head,
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn further_bytes_of_a_head_do_not_extend_its_time() {
+    async fn further_bytes_of_a_head_do_not_extend_its_time_limit() {
         let deadline = deadline();
         for _ in 0..2 {
             let until = deadline.get();
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_that_is_written_in_parts_is_not_idle_in_between() {
+    async fn a_response_written_in_parts_is_not_idle_between_the_parts() {
         let deadline = deadline();
         deadline.note_response();
         deadline.note_flush();

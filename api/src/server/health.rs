@@ -1,9 +1,9 @@
-//! Health checks. `live` says that the program is running. `ready` says whether the program can commit a job to the database,
-//! and if not, why. From the first stop signal on, the program is not ready.
+//! Health checks. `live` reports that the program is running. `ready` reports whether the program can commit a job to
+//! the database, and if not, why. After the first stop signal, the program is no longer ready.
 //!
 //! The health checks run no queries. They read the queue monitor, which checks every second whether a request could be
-//! committed and notes each commit that fails. The public listener reveals no settings. On the private listener, `ready` names
-//! the setting to check, includes Postgres's own message, and lists the running programs.
+//! committed and records each commit that fails. The public listener reveals no settings. On the private listener,
+//! `ready` shows the setting to check, includes Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) fn live() -> Response {
     json_response(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
-/// `GET /health/ready` of the private listener
+/// `GET /health/ready` on the private listener
 #[handler]
 pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
     if state.draining.is_cancelled() {
@@ -48,14 +48,14 @@ pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
 fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
     let OutageReason { text, .. } = queue.outage_reason().unwrap_or_else(|| {
         OutageReason::away(match not_ready {
-            NotReady::DatabaseUnreachable => "it does not answer",
-            NotReady::DatabaseNotPrepared => "its tables are not prepared yet",
+            NotReady::DatabaseUnreachable => "Postgres does not answer",
+            NotReady::DatabaseNotPrepared => "the tables are not prepared yet",
         })
     });
     json!({ "status": "down", "code": "database_unavailable", "message": text, "setting": "DATABASE_URL" })
 }
 
-/// `GET /health/ready` of the public listener
+/// `GET /health/ready` on the public listener
 #[handler]
 pub(crate) fn ready(state: Data<&Arc<AppState>>) -> Response {
     let (check, problem) = match state.queue.not_ready() {
@@ -64,7 +64,7 @@ pub(crate) fn ready(state: Data<&Arc<AppState>>) -> Response {
         Some(NotReady::DatabaseUnreachable) => ("database", "unreachable"),
         Some(NotReady::DatabaseNotPrepared) => ("database", "not prepared"),
     };
-    // Includes the fields of the error object, as every unsuccessful response does.
+    // Include `error` and `code`, the fields of all error responses, so that callers can read this one in the same way.
     let body = json!({
         "status": "unavailable",
         "checks": { check: problem },

@@ -1,6 +1,7 @@
 //! Runs the program. This module starts the program (`serve`), stops it (`shutdown`), accepts connections (`accept`,
-//! `open_connections`), serves each connection (`connection`, `deadline`, `observed_socket`), and defines the routes and their
-//! layers (`router`, `cors`, `health`). `prepare_database` migrates the database in the background.
+//! `open_connections`), serves each connection (`connection`, `deadline`, `observed_socket`), and defines the routes
+//! and their layers (`router`, `cors`, `health`). `prepare_database` prepares the database in the background, and
+//! `report_program` reports that the api is running.
 
 mod accept;
 mod connection;

@@ -1,5 +1,5 @@
-//! A socket that reports reads, writes and flushes to a [`ConnectionDeadline`]. hyper flushes the socket whenever it has
-//! nothing more to write.
+//! A socket that reports reads, writes and flushes to a [`ConnectionDeadline`]. hyper flushes the socket whenever it
+//! has nothing more to write.
 
 use std::{
     io,

@@ -1,8 +1,9 @@
 //! Tracks the open connections of one listener, and chooses which connections to close to make room for new ones.
 //!
-//! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all other
-//! callers. Above four fifths of the limit, each new connection therefore closes the connection that has been idle longest. If
-//! no connection is idle, connections close after their next response. No request in flight is cut off to make room.
+//! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all
+//! other callers. Above four fifths of the limit, each new connection therefore closes the connection that has been
+//! idle longest. If no connection is idle, connections close after their next response. No request in flight is cut off
+//! to make room.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +25,7 @@ pub(super) struct OpenConnections {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<u64, Entry>,
-    /// Keys in `open` of the idle connections that may stay open, in the order in which they became idle.
+    /// The idle connections that may stay open, in the order in which they became idle. The values are keys of `open`.
     idle: BTreeMap<u64, u64>,
     /// Number of open connections that have been asked to close.
     leaving: usize,
@@ -34,12 +35,12 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     closing: CancellationToken,
-    /// The connection's key in `idle`.
+    /// The connection's key in `idle`, if the connection is idle.
     idle_since: Option<u64>,
     is_leaving: bool,
 }
 
-/// One open connection. Drop it when the connection is closed.
+/// The entry for one open connection. Drop the entry when the connection is closed.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     connections: Arc<OpenConnections>,
@@ -53,8 +54,8 @@ impl OpenConnections {
         Arc::new(Self { soft_limit: max * 4 / 5, on_change, state: Mutex::default() })
     }
 
-    /// Adds a connection, and asks idle ones to close if there are too many. `closing` is cancelled when this connection is
-    /// asked to close.
+    /// Adds a connection, and asks idle connections to close if too many are open. `closing` is cancelled when this
+    /// connection is asked to close.
     pub(super) fn add(self: &Arc<Self>, closing: CancellationToken) -> OpenConnection {
         let mut state = self.state();
         let key = state.next();
@@ -70,12 +71,13 @@ impl OpenConnections {
 }
 
 impl OpenConnection {
-    /// Cancelled when the connection must close: at once if it is idle, otherwise after the request in flight.
+    /// Cancelled when the connection is asked to close. An idle connection then closes immediately, and a busy one
+    /// after the request in flight.
     pub(super) fn closing(&self) -> &CancellationToken {
         &self.closing
     }
 
-    /// Records that the connection waits for another request.
+    /// Records that the connection is waiting for another request.
     pub(super) fn note_idle(&self) {
         let mut state = self.connections.state();
         let now = state.next();
@@ -96,8 +98,8 @@ impl OpenConnection {
         }
     }
 
-    /// Whether the connection must close after its current response. It must close if too many connections are open and no
-    /// other connection is idle.
+    /// Returns whether the connection must close after its current response. If too many connections are open, asks the
+    /// one that has been idle longest to close, or this one if none is idle.
     pub(super) fn closes_after_response(&self) -> bool {
         let mut state = self.connections.state();
         if state.staying() > self.connections.soft_limit && !state.close_longest_idle() {
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn up_to_four_fifths_of_the_limit_all_stay() {
+    fn up_to_four_fifths_of_the_limit_all_connections_stay_open() {
         let connections = connections(10);
         let open = open(&connections, 8);
         open.iter().for_each(OpenConnection::note_idle);
@@ -176,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn each_further_connection_closes_the_one_that_is_idle_longest() {
+    fn each_further_connection_closes_the_one_that_has_been_idle_longest() {
         let connections = connections(10);
         let first = open(&connections, 8);
         for index in [3, 0, 5, 1] {
             first[index].note_idle();
         }
-        // Connection 0 has served another request since then, and a request is arriving on connection 5.
+        // Connection 0 then serves another request, and a request begins to arrive on connection 5.
         first[0].note_busy();
         first[0].note_idle();
         first[5].note_busy();
@@ -215,12 +217,12 @@ mod tests {
         assert!(open[4].closes_after_response());
         assert!(open[2].closes_after_response());
         assert!(!open[0].closes_after_response());
-        assert!(open[4].closes_after_response(), "it is still asked to close");
+        assert!(open[4].closes_after_response(), "the connection is still asked to close");
         assert_eq!(closing(&open), [2, 4]);
     }
 
     #[test]
-    fn an_idle_connection_closes_instead_of_one_that_responds() {
+    fn an_idle_connection_is_closed_instead_of_a_busy_one() {
         let connections = connections(10);
         let open = open(&connections, 9);
         open[7].note_idle();

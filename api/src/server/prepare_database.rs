@@ -1,6 +1,7 @@
-//! Background task that checks how the api reaches the database, migrates the database and creates partitions ahead of time.
+//! Background task that checks how the api reaches the database, then migrates the database, and creates partitions
+//! ahead of time.
 //!
-//! The api starts without Postgres: it retries until the tables are ready, and answers requests with 503 until then.
+//! The api can start without Postgres: it retries until the tables are ready, and answers requests with 503 until then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,9 +16,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Partitions are created a week ahead, so one failed attempt does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks how the api reaches the database and prepares the tables. Retries until both steps succeed, and reports the result to
-/// the queue monitor. Then creates partitions once a day. Never returns. If `migrate` is false, waits until another program has
-/// migrated the database.
+/// Checks how the api reaches the database, and then prepares the tables. Retries until both steps succeed, and reports
+/// the result to the queue monitor. Then creates partitions once a day. Never returns. If `migrate` is false, waits
+/// until another program has migrated the database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
     wait_for_own_sessions(&pool, &queue).await;
     while let Err(error) = try_to_prepare(&pool, migrate).await {
@@ -34,8 +35,8 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     }
 }
 
-/// Waits until each connection keeps its own server session (see `outbox::check_pooler`). Until then, the api runs no other
-/// query.
+/// Waits until each connection keeps its own server session (see `outbox::check_pooler`). Until then, the api runs no
+/// other query.
 async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);

@@ -13,8 +13,8 @@ const NOT_PREPARED_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum time between two reports.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reports the api every 10 seconds once the tables are ready, and earlier if a request needs to know what the workers report.
-/// Never returns.
+/// Reports every 10 seconds that this api is running, once the tables are ready. Reports earlier if a request was
+/// rejected because no worker has loaded its portal. Never returns.
 pub(super) async fn run(state: Arc<AppState>) {
     loop {
         if !state.queue.is_prepared() {
@@ -22,15 +22,18 @@ pub(super) async fn run(state: Arc<AppState>) {
             continue;
         }
         if let Err(error) = state.reporter.report(&state.pool).await {
-            // The queue monitor logs outages.
-            tracing::debug!(%error, "could not record in email_programs that this api is running: retrying in 10 seconds");
+            // A failed report is logged only at `debug`, because the queue monitor logs outages.
+            tracing::debug!(
+                %error,
+                "could not record in email_programs that this api is running: retrying in 10 seconds"
+            );
         }
         state.note_worker_portals(&state.live.current().portals);
         let is_wanted = async {
             sleep(MIN_INTERVAL).await;
             state.report_wanted.notified().await;
         };
-        // Either way, it is time for the next report.
+        // The next report is due after REPORT_INTERVAL, or earlier if another task requests a report.
         let _ = timeout(REPORT_INTERVAL, is_wanted).await;
     }
 }

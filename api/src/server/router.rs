@@ -19,7 +19,8 @@ use crate::{
     state::AppState,
 };
 
-/// The routes of the public listener. The last layer is the outermost: a request passes through the layers from bottom to top.
+/// The routes of the public listener. The last layer is the outermost: a request passes through the layers from bottom
+/// to top.
 pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
     let cors_state = state.clone();
@@ -38,7 +39,7 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
         .data(state)
         .around(body::read_body)
         .around(move |next, request| middleware::limit_requests(limiter.clone(), queue.clone(), next, request))
-        // Preflights are not rate limited: a page cannot read the response to a rejected preflight.
+        // Preflights are not rate limited: a page whose preflight got a 429 would see only a network error.
         .around(cors::answer_preflight)
         .around(render_errors)
         .with(CatchPanic::new().with_handler(panic_response))
@@ -69,13 +70,13 @@ fn static_document(content_type: &'static str, document: String) -> impl Endpoin
     make_sync(move |_| Response::builder().content_type(content_type).body(document.clone()))
 }
 
-/// 500 without details. The panic hook has already written the message and its location to stderr.
+/// Responds with a 500 without details. The panic hook has already written the message and its location to stderr.
 fn panic_response(_: Box<dyn std::any::Any + Send>) -> Response {
-    tracing::error!("a request handler panicked: the request was answered with 500");
+    tracing::error!("a request handler panicked; responded with 500");
     ErrorResponse::internal().into_response()
 }
 
-/// Layer that forbids content sniffing, and caching unless the handler has set `Cache-Control`.
+/// Layer that forbids content sniffing. It also forbids caching, unless the handler has set `Cache-Control`.
 async fn add_security_headers<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     let mut response = next.call(request).await?.into_response();
     let headers = response.headers_mut();

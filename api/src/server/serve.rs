@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// `DATABASE_URL` is not a Postgres URL. The message shows no part of the URL, because the URL contains a password.
-    #[error("DATABASE_URL: is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
+    #[error("DATABASE_URL is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
     DatabaseUrl,
     /// An address to listen on is in use or not available on this machine.
     #[error(transparent)]
@@ -36,16 +36,16 @@ pub enum ServeError {
     #[error("cannot start a thread: {}", io_problem(.0))]
     Threads(io::Error),
     /// The metrics recorder could not be installed.
-    #[error("metrics cannot be recorded: {0}")]
+    #[error("cannot record metrics: {0}")]
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and lets the requests in flight finish. A
-/// second signal ends the program at once.
+/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and gives the requests in flight
+/// ten seconds to finish. A second signal stops the program immediately.
 ///
 /// # Errors
-/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503 until
-/// Postgres is back.
+/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503
+/// until Postgres is back.
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let reload_signal = ReloadSignal::new().map_err(ServeError::Signals)?;
@@ -58,10 +58,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let public = program::listen("API_LISTEN", settings.listen).await?;
     log_address("listening privately for metrics and health checks", &private);
     log_address("listening for requests", &public);
-    tracing::info!(
-        max_connections = state::max_connections(&settings),
-        "maximum number of connections to the database"
-    );
+    tracing::info!(max_connections = state::max_connections(&settings), "database connection limit");
 
     let shutdown = Shutdown {
         draining: state.draining.clone(),
@@ -111,7 +108,8 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     tokio::spawn(metrics::run_upkeep(prometheus));
 }
 
-/// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for port 0.
+/// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for
+/// port 0.
 fn log_address(message: &'static str, listener: &TcpListener) {
     match listener.local_addr() {
         Ok(address) => tracing::info!(address = address.to_string(), "{message}"),

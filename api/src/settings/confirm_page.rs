@@ -11,7 +11,7 @@ use crate::confirm_page::ConfirmSettings;
 const PUBLIC_URL: (&str, &str) = ("PUBLIC_URL", "https://login.example.com");
 const KEY: (&str, &str) = ("CONFIRM_KEY", "QkRkWmJIdk5qTXlGcVJzVHVXeFl6QTEyMzQ1Njc4OTA=");
 
-/// Reads the settings. Returns `Some(None)` if neither `PUBLIC_URL` nor `CONFIRM_KEY` is set, and `None` after an error.
+/// Reads the settings. Returns `Some(None)` if neither `PUBLIC_URL` nor `CONFIRM_KEY` is set, and `None` on error.
 pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Option<ConfirmSettings>> {
     let public_url = arguments.public_url.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let keys = arguments.confirm_key.as_ref().map(|keys| keys.expose_secret().trim()).filter(|keys| !keys.is_empty());
@@ -19,7 +19,7 @@ pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Opti
     match (public_url, keys) {
         (None, None) => rate_limit.map(|_| None),
         (Some(_), None) => {
-            errors.add(KEY.0, KEY.1, "is missing: with PUBLIC_URL, the confirm page needs a key".to_owned());
+            errors.add(KEY.0, KEY.1, "is missing: if PUBLIC_URL is set, CONFIRM_KEY must be set, too".to_owned());
             None
         }
         (None, Some(_)) => {

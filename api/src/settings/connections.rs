@@ -9,14 +9,14 @@ use super::ApiArguments;
 
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
-/// How connections are kept and closed.
+/// The limits of the listeners' connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionSettings {
-    /// Time that a connection may be idle between requests.
+    /// How long a connection may be idle between two requests.
     pub(crate) keep_alive: Duration,
     /// Maximum number of open connections per listener.
     pub(crate) max: usize,
-    /// Time for which requests are accepted after the first stop signal.
+    /// How long requests are still accepted after the first stop signal.
     pub(crate) drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Defaults that the OpenAPI document also states.
+//! Defaults that the OpenAPI document also contains.
 
 pub(crate) const IP_RATE_LIMIT: &str = "30/1m";
 pub(crate) const RECIPIENT_RATE_LIMIT: &str = "10/15m,30/1d";

@@ -8,7 +8,7 @@ use words::{Language, Words};
 pub(crate) struct OfferedLanguages(Vec<Language>);
 
 impl OfferedLanguages {
-    /// Only this language.
+    /// Offers only `language`.
     #[cfg(test)]
     pub(crate) fn of(language: Language) -> Self {
         Self(vec![language])
@@ -32,18 +32,18 @@ pub(super) fn read(text: &str, words: &Words, errors: &mut SettingErrors) -> Opt
     errors.read("LANGUAGES", "en,de", parse(text, &words.offered()))
 }
 
-/// Parses tags that are separated by commas. Each must be one of `known`.
+/// Parses one or more different tags, separated by commas. Each must be one of `known`.
 fn parse(text: &str, known: &[Language]) -> Result<OfferedLanguages, String> {
     let mut languages = vec![];
     for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
         let language = known.iter().copied().find(|language| language.tag().eq_ignore_ascii_case(tag));
         let language = language.ok_or_else(|| format!("`{tag}` is not one of {}", tags(known)))?;
         if languages.contains(&language) {
-            return Err(format!("names `{tag}` twice"));
+            return Err(format!("contains `{tag}` twice"));
         }
         languages.push(language);
     }
-    if languages.is_empty() { Err("names no language".to_owned()) } else { Ok(OfferedLanguages(languages)) }
+    if languages.is_empty() { Err("contains no language".to_owned()) } else { Ok(OfferedLanguages(languages)) }
 }
 
 fn tags(languages: &[Language]) -> String {
@@ -63,11 +63,11 @@ mod tests {
         assert_eq!(tags("en"), Ok(vec!["en".to_owned()]));
         assert_eq!(tags(" de, EN,ar,"), Ok(vec!["de".to_owned(), "en".to_owned(), "ar".to_owned()]));
         for (text, problem) in [
-            ("", "names no language"),
-            (",", "names no language"),
+            ("", "contains no language"),
+            (",", "contains no language"),
             ("en,it", "`it` is not one of en, de, fr, es, ar"),
             ("../../etc", "`../../etc` is not one of en, de, fr, es, ar"),
-            ("en,de,en", "names `en` twice"),
+            ("en,de,en", "contains `en` twice"),
         ] {
             assert_eq!(tags(text), Err(problem.to_owned()));
         }

@@ -1,5 +1,5 @@
-//! The settings, parsed once at the start. All bad settings are reported together, each with its variable and an
-//! example; no error shows a secret.
+//! The settings, parsed once at startup. All bad settings are reported together, each with its variable and an example;
+//! no error shows a secret.
 
 mod arguments;
 mod confirm_page;
@@ -23,7 +23,8 @@ pub(crate) use portals::LiveSource;
 
 use crate::{confirm_page::ConfirmSettings, ip_limit::limiter::QuotaOverrides, portal::live::LiveSettings};
 
-/// Time for Mailgun to deliver a mail that it accepted right at the job's deadline, before the link expires.
+/// Minimum time between a job's deadline and the expiry of its link, so that Mailgun has time to deliver a mail that it
+/// accepted right at the deadline.
 const DELIVERY_TIME: Duration = Duration::from_mins(5);
 
 /// Minimum of `WEBHOOK_MAX_AGE`. The clocks of Mailgun and of this server may differ by that much.
@@ -40,9 +41,9 @@ pub struct ApiSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) private_listen: SocketAddr,
     pub(crate) connections: ConnectionSettings,
-    /// Reads the portals and the words again.
+    /// Reloads the portals and the messages in `MAIL_TEMPLATES`.
     pub(crate) live_source: Arc<LiveSource>,
-    /// The portals and the words.
+    /// The portals and the messages in `MAIL_TEMPLATES`, as loaded at startup.
     pub(crate) live: Arc<LiveSettings>,
     pub(crate) client_ips: ClientIpFinder,
     pub(crate) ip_rate_limit: Quota,
@@ -62,7 +63,7 @@ pub(crate) struct WebhookSettings {
     pub(crate) signing_keys: Vec<SecretString>,
     /// Maximum age of a signature.
     pub(crate) max_age: Duration,
-    /// The domain that mail is sent from. Events of other domains are refused; `None` accepts all domains.
+    /// The domain that mail is sent from. Events for other domains are refused; `None` accepts all domains.
     pub(crate) domain: Option<String>,
 }
 
@@ -70,8 +71,7 @@ impl ApiSettings {
     /// Parses and checks all settings.
     ///
     /// # Errors
-    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because
-    /// `LINK_LIFETIME` is compared with `JOB_DEADLINE`.
+    /// All invalid settings, each with its variable and an example.
     pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
         let mut errors = SettingErrors::default();
         let settings = read_all(arguments, &mut errors);
@@ -79,7 +79,7 @@ impl ApiSettings {
     }
 }
 
-/// Every setting is read before the first `?`, so that no error is left out.
+/// Reads every setting before the first `?`, so that all errors are reported.
 fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiSettings> {
     let database_url = read_database_url(arguments, errors);
     let database_max_connections =
@@ -139,7 +139,7 @@ fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Optio
         errors.parse("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m,10/1d", &arguments.recipient_client_rate_limit);
     let duplicate_window = errors.read("DUPLICATE_WINDOW", "10s", parse_duration(&arguments.duplicate_window));
     if duplicate_window.is_some_and(|window| window > LONGEST_DUPLICATE_WINDOW) {
-        errors.add("DUPLICATE_WINDOW", "10s", "is over an hour".to_owned());
+        errors.add("DUPLICATE_WINDOW", "10s", "must be at most 1h".to_owned());
     }
     let deadline = errors.read("JOB_DEADLINE", "15m", parse_duration(&arguments.job_deadline));
     let lifetime = errors.read("LINK_LIFETIME", "1h", parse_duration(&arguments.link_lifetime));
@@ -147,7 +147,7 @@ fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Optio
         && lifetime < deadline + DELIVERY_TIME
     {
         let problem =
-            "is less than JOB_DEADLINE plus five minutes: a late mail would contain an expired link".to_owned();
+            "is less than JOB_DEADLINE plus five minutes: a late mail could contain an expired link".to_owned();
         errors.add("LINK_LIFETIME", "1h", problem);
     }
     let policy = EnqueuePolicy {

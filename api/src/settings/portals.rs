@@ -1,5 +1,5 @@
-//! The settings of the portals: `PORTALS_FILE`, or `CALLBACK_ORIGINS` and the other settings of a single portal; and the words
-//! of `MAIL_TEMPLATES`. On SIGHUP, both are read again.
+//! The settings of the portals (`PORTALS_FILE`, or `CALLBACK_ORIGINS` and the other settings of a single portal) and
+//! the messages in `MAIL_TEMPLATES`. On SIGHUP, the portals and the messages are read again.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::portal::{Portal, PortalList, live::LiveSettings};
 const ORIGINS: (&str, &str) = ("CALLBACK_ORIGINS", "https://example.com");
 pub(super) const FILE: (&str, &str) = ("PORTALS_FILE", "/etc/magic-link/portals.toml");
 
-/// Everything that is needed to read the portals and the words, at startup and on SIGHUP.
+/// Everything that is needed to read the portals and the messages in `MAIL_TEMPLATES`, at startup and on SIGHUP.
 #[derive(Debug)]
 pub(crate) struct LiveSource {
     /// `MAIL_TEMPLATES`.
@@ -36,11 +36,11 @@ pub(crate) struct LiveSource {
 enum PortalsSource {
     /// `PORTALS_FILE`.
     File(String),
-    /// `CALLBACK_ORIGINS`: one portal.
+    /// `CALLBACK_ORIGINS`, for a single portal.
     Environment(AllowedOrigins),
 }
 
-/// The settings of callbacks.
+/// The settings that determine the callback URLs.
 pub(super) struct CallbackSettings {
     portals: PortalsSource,
     path: String,
@@ -57,7 +57,7 @@ impl CallbackSettings {
 }
 
 impl LiveSource {
-    /// Keeps the settings that stay the same until the program ends.
+    /// Creates the source from settings that are not themselves reloaded.
     pub(super) fn new(
         arguments: &ApiArguments,
         callback: CallbackSettings,
@@ -77,12 +77,13 @@ impl LiveSource {
         }
     }
 
-    /// Reads the portals and the words. Adds an error for each fault, and returns `None` if there is any.
+    /// Reads the portals and the messages in `MAIL_TEMPLATES`. Adds an error to `errors` for each fault, and returns
+    /// `None` if there is any.
     pub(crate) fn load(&self, errors: &mut SettingErrors) -> Option<LiveSettings> {
         let words = WordsFolder::from_setting(self.templates.as_deref());
         let words = errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words);
-        // If the words have faults, the available languages are unknown, but all other faults of the portals are still
-        // reported.
+        // If `MAIL_TEMPLATES` has faults, the available languages are unknown. Faults in `PORTALS_FILE` that do not
+        // concern languages are still reported.
         let languages = words.as_ref().and_then(|words| languages::read(&self.languages, &words.common, errors));
         let portals = match &self.portals {
             PortalsSource::Environment(origins) => Some(vec![self.single(origins.clone(), languages?)]),
@@ -129,7 +130,7 @@ impl LiveSource {
         Some(portals.into_iter().map(|portal| self.complete(portal, languages)).collect())
     }
 
-    /// Fills in from the environment what the file leaves out.
+    /// Completes a portal from the file with settings from the environment.
     fn complete(&self, portal: portals::Portal, languages: &OfferedLanguages) -> Portal {
         Portal {
             id: Some(portal.id),
@@ -156,7 +157,7 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<P
         (None, Some(origins)) => errors.parse(ORIGINS.0, ORIGINS.1, &origins).map(PortalsSource::Environment),
         (Some(file), None) => Some(PortalsSource::File(file)),
         (Some(_), Some(_)) => {
-            let problem = "is set together with PORTALS_FILE, in which each portal has its own origins".to_owned();
+            let problem = "cannot be combined with PORTALS_FILE, in which each portal has its own origins".to_owned();
             errors.add(ORIGINS.0, ORIGINS.1, problem);
             None
         }

@@ -1,8 +1,8 @@
 //! Handles `POST /api/webhooks/mailgun`: checks an event from Mailgun and records it on its job.
 //!
 //! Mailgun signs a timestamp and a token, but not the event. Each token is therefore stored with a digest of its event,
-//! and a known token with a different event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
-//! 200 or 406, so an event that can never be accepted gets a 406.
+//! and an event with the token of a different event is rejected. Mailgun retries a webhook for up to 8 hours unless the
+//! response is 200 or 406, so an event that can never be accepted gets a 406.
 
 use std::{
     sync::Arc,
@@ -62,15 +62,16 @@ impl WebhookApi {
             Ok(ProcessedWebhook { event, outcome, job }) => {
                 // Log at debug level, because every mail causes about three events and the tables contain all events.
                 let job_id = job.map(tracing::field::display);
-                tracing::debug!(event, outcome, job_id, "a webhook event was processed");
+                tracing::debug!(event, outcome, job_id, "webhook event processed");
                 state.webhook_log.count_event(outcome);
                 metrics::count_webhook(event, outcome);
                 Ok(EventTakenResponse)
             }
             Err(RejectedWebhook { reason, response }) => {
-                // Without a signing key the operator expects no webhooks, so a rejected one needs no warning.
+                // If no signing key is set, the operator does not expect webhooks, so a rejected webhook needs no
+                // warning.
                 if reason == NO_SIGNING_KEY {
-                    tracing::debug!(reason, "a webhook was refused");
+                    tracing::debug!(reason, "webhook refused");
                 } else {
                     state.webhook_log.count_refused(reason);
                 }
@@ -90,7 +91,7 @@ struct ProcessedWebhook {
 
 /// A webhook that was not accepted.
 struct RejectedWebhook {
-    /// Value of the field `reason` in the log and of the label `outcome` in the metrics.
+    /// The value of the `reason` field in the log and of the `outcome` label in the metrics.
     reason: &'static str,
     response: ErrorResponse,
 }
@@ -110,7 +111,8 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
         Ok(MailgunEvent::Delivery(event)) => event,
         Ok(MailgunEvent::Other) => return Ok(ProcessedWebhook { event: "other", outcome: "ignored", job: None }),
         Err(Malformed(reason)) => {
-            let response = event_refused("The event is not about a mail that this service sent.");
+            let message = "The event is malformed, from the future, or not about a mail that this service sent.";
+            let response = event_refused(message);
             return Err(RejectedWebhook::new(reason, response));
         }
     };
@@ -131,7 +133,7 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
             Err(RejectedWebhook::new("database", ErrorResponse::unavailable()))
         }
         Err(error) => {
-            tracing::error!(%error, "the database refused an event");
+            tracing::error!(%error, "the database rejected a webhook event");
             Err(RejectedWebhook::new("database", ErrorResponse::internal()))
         }
     }
@@ -150,7 +152,7 @@ fn verify_signature(
         .verify(&settings.signing_keys)
         .ok_or_else(|| RejectedWebhook::new("bad_signature", invalid_signature()))?;
     if signature.timestamp + settings.max_age < now {
-        let response = event_refused("The webhook was signed too long ago (WEBHOOK_MAX_AGE).");
+        let response = event_refused("The webhook was signed longer ago than WEBHOOK_MAX_AGE allows.");
         return Err(RejectedWebhook::new("too_old", response));
     }
     if signature.timestamp > now + MAX_CLOCK_SKEW {
@@ -160,8 +162,8 @@ fn verify_signature(
     Ok(signature)
 }
 
-/// Counts the changed delivery state and the suppression, if the event caused them. Warns if a domain's suppressions are held
-/// back.
+/// Counts the change of delivery state and the suppression that the event caused, if any. Warns if suppressions for a
+/// domain are held back.
 fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
     if let Some(delivery) = recorded.moved_to {
         metrics::count_delivery(delivery);
@@ -170,7 +172,10 @@ fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
         metrics::count_suppression(reason, outcome);
         if outcome == SuppressionOutcome::HeldBack {
             let domain = event.recipient.rsplit('@').next();
-            tracing::warn!(domain, "too many addresses of a domain bounced at once: suppressing none of them");
+            tracing::warn!(
+                domain,
+                "too many addresses at one domain were reported within a short time; not suppressing them"
+            );
         }
     }
 }
@@ -179,16 +184,16 @@ fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
 pub(crate) fn invalid_signature() -> ErrorResponse {
     ErrorResponse::new(
         ErrorCode::InvalidSignature,
-        "The signature was not made with a key of MAILGUN_WEBHOOK_SIGNING_KEY.",
+        "The signature was not made with any key in MAILGUN_WEBHOOK_SIGNING_KEY.",
     )
 }
 
-/// 406 for a token that is stored with another event. The OpenAPI document uses this as the example of a 406.
+/// 406: the token was already used for another event. The OpenAPI document shows this response as its example of a 406.
 pub(crate) fn token_reused() -> ErrorResponse {
     event_refused("The token was already used for another event.")
 }
 
-/// 406: Mailgun does not send the event again.
+/// A 406, after which Mailgun does not send the event again.
 fn event_refused(message: &'static str) -> ErrorResponse {
     ErrorResponse::new(ErrorCode::EventRefused, message)
 }

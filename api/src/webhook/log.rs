@@ -1,5 +1,5 @@
-//! Logs webhooks in batches, because every mail causes about three webhooks, and because anybody can send webhooks that are
-//! refused.
+//! Logs counts of webhooks. One line per webhook would flood the log: every mail causes about three webhooks, and
+//! anybody can send webhooks that are refused.
 
 use std::{
     collections::BTreeMap,
@@ -46,15 +46,15 @@ impl WebhookLog {
                 events_unknown = count("unmatched"),
                 events_repeated = count("known"),
                 events_ignored = count("ignored"),
-                "accepted webhooks from Mailgun; unknown events match no job"
+                "accepted webhooks from Mailgun (unknown events match no job)"
             );
         }
         for (reason, webhooks_refused) in refused {
-            tracing::warn!(reason, webhooks_refused, "webhooks were refused");
+            tracing::warn!(reason, webhooks_refused, "webhooks refused");
         }
     }
 
-    /// Logs the counts every ten seconds. Never returns.
+    /// Logs the counts every ten seconds, forever.
     pub(crate) async fn run(&self) {
         loop {
             sleep(INTERVAL).await;

@@ -47,7 +47,7 @@ impl MailgunWebhook {
 
 /// 400: the body is not strict JSON.
 pub(crate) fn not_json() -> ErrorResponse {
-    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.")
+    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or contains a field twice.")
 }
 
 fn schema() -> MetaSchema {
@@ -56,7 +56,7 @@ fn schema() -> MetaSchema {
     };
     let signature = MetaSchema {
         ty: "object",
-        description: Some("Signature with the domain's webhook signing key."),
+        description: Some("Signature made with the domain's webhook signing key."),
         required: vec!["timestamp", "token", "signature"],
         properties: vec![
             ("timestamp", field("When the webhook was signed, in seconds since the Unix epoch.", "string")),
@@ -68,11 +68,11 @@ fn schema() -> MetaSchema {
     MetaSchema {
         ty: "object",
         title: Some(MailgunWebhook::SCHEMA.to_owned()),
-        description: Some("A webhook as Mailgun posts it. Other fields are ignored."),
+        description: Some("A webhook as Mailgun posts it. Fields that are not listed here are ignored."),
         required: vec!["signature", "event-data"],
         properties: vec![
             ("signature", MetaSchemaRef::Inline(Box::new(signature))),
-            ("event-data", field("The event, in the shape of Mailgun's Events API.", "object")),
+            ("event-data", field("The event, in the format of Mailgun's Events API.", "object")),
         ],
         ..MetaSchema::ANY
     }

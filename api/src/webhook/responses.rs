@@ -20,7 +20,7 @@ struct EventTaken {
     ok: bool,
 }
 
-/// 200. Mailgun does not send the event again.
+/// A 200, after which Mailgun does not send the event again.
 #[derive(Debug)]
 pub(super) struct EventTakenResponse;
 
@@ -35,7 +35,7 @@ impl ApiResponse for EventTakenResponse {
         MetaResponses {
             responses: vec![response(
                 200,
-                "The event was recorded, was already known, or is ignored",
+                "The event was recorded, had been recorded before, or was ignored",
                 EventTaken::schema_ref(),
                 &[],
             )],
@@ -56,19 +56,20 @@ impl DocumentedErrors for WebhookErrors {
         (400, "The body is not JSON", &[]),
         (
             401,
-            "The signature is missing or wrong: send the webhook again, because the operator may correct the signing key",
+            "The signature is missing or wrong: send the webhook again later, in case the signing key is corrected",
             &[],
         ),
         (404, "No signing key is set", &[]),
         (
             406,
-            "The event is too old, from the future or about another domain, or its token is not new: do not send it again",
+            "The event is malformed, too old, from the future or for another domain, or its token was already used for \
+             another event: do not send it again",
             &[],
         ),
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 256 KiB", &[]),
         (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
         (500, "Something went wrong on our side", &[]),
-        (503, "The database is unreachable: send the webhook again later", &[RETRY_AFTER]),
+        (503, "The event cannot be stored at the moment: send the webhook again later", &[RETRY_AFTER]),
     ];
 }

@@ -16,13 +16,13 @@ const MAX_TIMESTAMP_LENGTH: usize = 12;
 
 /// The signed values of a webhook with a valid signature.
 pub(super) struct VerifiedSignature {
-    /// When Mailgun signed the webhook, as time since the Unix epoch.
+    /// When Mailgun signed the webhook, as the time since the Unix epoch.
     pub(super) timestamp: Duration,
     pub(super) token: String,
 }
 
-/// Returns the signed values if the signature was made with one of the keys, otherwise `None`. For a subaccount's webhook,
-/// `parent-signature` is made with our key.
+/// Returns the signed values if the signature was made with one of the keys, otherwise `None`. In a webhook from a
+/// subaccount, `parent-signature` is the signature made with our key, so it is checked, too.
 pub(super) fn verify(signature: &Value, keys: &[SecretString]) -> Option<VerifiedSignature> {
     let text = |name: &str| signature.get(name).and_then(Value::as_str);
     let (timestamp, token) = (text("timestamp")?, text("token")?);
@@ -40,7 +40,7 @@ pub(super) fn verify(signature: &Value, keys: &[SecretString]) -> Option<Verifie
     Some(VerifiedSignature { timestamp: Duration::from_secs(timestamp.parse().ok()?), token: token.to_owned() })
 }
 
-/// Compares in constant time.
+/// Whether `signature` was made with `key`. Compares in constant time.
 fn is_signed_by(key: &SecretString, timestamp: &str, token: &str, signature: &[u8]) -> bool {
     // Never fails: HMAC accepts keys of any length.
     let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else { return false };

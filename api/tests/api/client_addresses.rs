@@ -1,4 +1,5 @@
-//! The client address whose quota a request uses: the one that a trusted proxy names, or else the peer. No caller can choose it.
+//! Which client address a request is counted against: the address that a trusted proxy reports, or otherwise the peer's
+//! own address. Callers cannot choose it.
 
 use sandbox::eventually;
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ async fn forwarding_headers_from_an_untrusted_peer_are_ignored() {
     api.expect_open_jobs(1);
 }
 
-/// Sends one request per list of header lines, each for a new person, and returns the responses' statuses.
+/// Sends one request per list of header lines, each for a different person, and returns the responses' statuses.
 async fn statuses(api: &TestApi, header: &str, requests: &[&[&str]]) -> Vec<u16> {
     let mut statuses = vec![];
     for (index, lines) in requests.iter().enumerate() {
@@ -59,7 +60,7 @@ async fn statuses(api: &TestApi, header: &str, requests: &[&[&str]]) -> Vec<u16>
 }
 
 #[tokio::test]
-async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
+async fn client_ip_header_separates_clients_and_without_it_the_proxys_quota_is_used() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("CLIENT_IP_HEADER", "Fly-Client-IP")]).await;
     let requests: [&[&str]; 10] = [
         &["203.0.113.7"],
@@ -76,7 +77,7 @@ async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
     ];
     let expected = [200, 429, 429, 200, 200, 429, 200, 429, 429, 429];
     assert_eq!(statuses(&api, "fly-client-ip", &requests).await, expected);
-    assert_eq!(statuses(&api, "X-Forwarded-For", &[&["203.0.113.11"]]).await, [429], "another header is not read");
+    assert_eq!(statuses(&api, "X-Forwarded-For", &[&["203.0.113.11"]]).await, [429], "other headers are ignored");
 
     let direct = [("IP_RATE_LIMIT", "1/1h"), ("CLIENT_IP_HEADER", "Fly-Client-IP"), ("TRUSTED_PROXIES", "10.0.0.0/8")];
     let api = api.restart(&direct).await;
@@ -84,7 +85,7 @@ async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
     assert_eq!(
         statuses(&api, "Fly-Client-IP", &requests).await,
         [200, 429],
-        "the header of an untrusted peer is ignored"
+        "a header from an untrusted peer is ignored"
     );
     api.expect_open_jobs(4);
 }
@@ -96,14 +97,14 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
         let line = format!("6.6.6.6, 203.0.113.{person}, 198.51.100.99");
         assert_eq!(statuses(&api, "X-Forwarded-For", &[&[&line], &[&line]]).await, [200, 429], "{line}");
     }
-    // If the edge's entry is missing, or the entry at the position is not an address, the proxy's own address is used.
+    // If the edge's entry is missing, or the client's entry is not an address, the proxy's own address is used.
     let requests: [&[&str]; 3] = [&["203.0.113.77"], &["203.0.113.78"], &["unknown, 198.51.100.99"]];
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
     api.expect_open_jobs(1);
 }
 
-/// Waits until the log contains one "request answered" line per response. Returns the warnings which say that one address
-/// sent most of the rate-limited requests.
+/// Waits until the log contains one "request answered" line per response. Returns the warnings about a single address
+/// that sent most of the rate-limited requests.
 async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };
@@ -138,7 +139,7 @@ async fn fifty_limited_requests_from_one_address_cause_one_warning() {
 }
 
 #[tokio::test]
-async fn the_warning_names_a_proxy_whose_callers_share_one_limit() {
+async fn the_warning_shows_the_proxy_whose_callers_share_one_limit() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "10.0.0.0/8")]).await;
     for person in 0..51 {
         let request = request_for("hello@example.com").header("X-Forwarded-For", &format!("203.0.113.{person}"));

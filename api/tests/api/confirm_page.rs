@@ -1,5 +1,5 @@
-//! The confirm page: opening it changes nothing, pressing its button redirects to Supabase, and nobody without a key can change
-//! where a link goes.
+//! The confirm page: opening it changes nothing, pressing its button redirects to Supabase, and nobody without a key
+//! can change where a link goes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -62,7 +62,7 @@ fn text(response: &HttpResponse) -> &str {
     std::str::from_utf8(&response.body).unwrap()
 }
 
-/// Asserts that the response is a page that contains `words` and has no form.
+/// Asserts that the response is a page with `words` and without a form.
 #[track_caller]
 fn assert_problem(response: &HttpResponse, status: u16, words: &str) {
     assert_eq!(response.status, status, "{response:?}");
@@ -96,7 +96,7 @@ async fn opening_the_page_shows_a_button_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_page_can_be_neither_framed_nor_stored_nor_indexed_and_loads_nothing_from_elsewhere() {
+async fn the_page_cannot_be_framed_stored_or_indexed_and_loads_nothing_from_other_servers() {
     let api = start().await;
     let page = open(&api, &payload(&content())).await;
     for (name, value) in [
@@ -125,7 +125,7 @@ async fn the_page_can_be_neither_framed_nor_stored_nor_indexed_and_loads_nothing
 }
 
 #[tokio::test]
-async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() {
+async fn pressing_the_button_redirects_to_supabase_even_for_two_simultaneous_presses() {
     let api = start().await;
     let payload = payload(&content());
     let (first, second) = tokio::join!(press(&api, &payload), press(&api, &payload));
@@ -135,7 +135,7 @@ async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() 
         assert_eq!(pressed.header("cache-control"), Some("no-store"));
         assert!(pressed.body.is_empty());
     }
-    // The request has no `Origin`: it comes from a browser that omits the header, or from a program.
+    // A request without `Origin` can come from a browser that omits the header, or from a program.
     assert_eq!(request("POST", &payload).send(api.public).await.status, 303);
 }
 
@@ -156,7 +156,7 @@ async fn a_post_from_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn a_link_that_was_damaged_beyond_repair_is_explained() {
+async fn a_link_damaged_beyond_repair_gets_an_explanation() {
     let api = start().await;
     let good = payload(&content());
     let cut = (0..good.len()).step_by(7).map(|length| good[..length].to_owned());
@@ -174,7 +174,7 @@ async fn a_link_that_was_damaged_beyond_repair_is_explained() {
 }
 
 #[tokio::test]
-async fn what_mail_programs_add_to_a_link_is_removed() {
+async fn characters_that_mail_programs_add_to_a_link_are_removed() {
     let api = start().await;
     let payload = payload(&content());
     let (first, second) = payload.split_at(70);
@@ -197,7 +197,7 @@ async fn an_expired_link_leads_to_the_portal_and_not_to_supabase() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_not_allowed_any_more_is_refused_at_get_and_at_post() {
+async fn a_callback_that_is_no_longer_allowed_is_refused_for_get_and_post() {
     let api = start().await;
     for callback_url in
         ["https://old.example.com/auth/callback", "http://portal.example.com/", "javascript:alert(1)", ""]
@@ -211,14 +211,14 @@ async fn a_callback_that_is_not_allowed_any_more_is_refused_at_get_and_at_post()
 }
 
 #[tokio::test]
-async fn a_page_for_a_mail_with_a_code_says_so_and_one_without_an_address_names_none() {
+async fn the_page_mentions_a_code_in_the_mail_and_leaves_out_an_unknown_address() {
     let api = start().await;
     let page = open(&api, &payload(&Content { has_code: true, recipient: None, ..content() })).await;
     assert!(text(&page).contains("Type the code from the mail there"), "{}", text(&page));
     assert!(text(&page).contains("the link from your mail") && !text(&page).contains('@'), "{}", text(&page));
 }
 
-/// Opens a link with a browser that sends this `Accept-Language`.
+/// Opens a link as a browser with this `Accept-Language` header would.
 async fn open_as(api: &TestApi, payload: &str, accept_language: &str) -> HttpResponse {
     request("GET", payload).header("Accept-Language", accept_language).send(api.public).await
 }
@@ -251,7 +251,7 @@ async fn the_page_is_in_the_language_of_the_mail() {
 }
 
 #[tokio::test]
-async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_browser_accepts() {
+async fn if_the_language_of_the_mail_is_unknown_the_page_uses_the_browsers_language() {
     let api = start().await;
     for (accept_language, words) in [
         ("de-AT,de;q=0.9,en;q=0.8", "Dieser Link ist unvollständig"),
@@ -263,15 +263,15 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     }
     let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
     assert_problem(&foreign, 403, "Abra el enlace de su correo");
-    // The payload names a language for which the worker has messages, but this api has none.
+    // The payload contains a language for which the worker has messages, but this api has none.
     let unknown = payload(&Content { language: Some("tlh".to_owned()), ..content() });
     assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));
 }
 
-/// The payload is authentic, but an address may contain any character.
+/// Even in an authentic payload, an address can contain any character.
 #[tokio::test]
-async fn a_value_is_never_markup() {
+async fn values_from_a_link_are_always_escaped() {
     let api = start().await;
     for language in ["en", "ar"] {
         let (language, recipient) = (Some(language.to_owned()), Some("\"<i>\"&{host}@example.com".to_owned()));
@@ -283,7 +283,7 @@ async fn a_value_is_never_markup() {
 }
 
 #[tokio::test]
-async fn a_network_has_a_limit_for_the_page_alone() {
+async fn the_page_has_its_own_limit_per_network() {
     let api = TestApi::start(&[
         ("PUBLIC_URL", PUBLIC_URL),
         ("CONFIRM_KEY", KEY),
@@ -308,7 +308,7 @@ async fn a_network_has_a_limit_for_the_page_alone() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_link_is_logged() {
+async fn no_part_of_a_link_is_logged() {
     let api = TestApi::start(&[("PUBLIC_URL", PUBLIC_URL), ("CONFIRM_KEY", KEY), ("RUST_LOG", "trace")]).await;
     let payload = payload(&content());
     for response in
@@ -316,7 +316,7 @@ async fn nothing_of_a_link_is_logged() {
     {
         assert!(response.header("x-request-id").is_some());
     }
-    // Wait for the log line of one more request. All earlier lines are then also in the log.
+    // Send one more request and wait for its log line. All earlier lines are then also in the log.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.program.wait_for_line("request answered", Duration::from_secs(20)).await.unwrap();
     let log = api.program.log().join("\n");
@@ -328,7 +328,7 @@ async fn nothing_of_a_link_is_logged() {
 }
 
 #[tokio::test]
-async fn the_page_is_counted_by_step_and_result() {
+async fn requests_for_the_page_are_counted_by_step_and_result() {
     let api = start().await;
     let payload = payload(&content());
     open(&api, &payload).await;
@@ -343,13 +343,13 @@ async fn the_page_is_counted_by_step_and_result() {
 }
 
 #[tokio::test]
-async fn without_its_settings_there_is_no_page() {
+async fn without_its_settings_the_page_is_not_served() {
     let api = TestApi::start(&[]).await;
     assert_eq!(open(&api, &payload(&content())).await.code(), "not_found");
 }
 
 #[tokio::test]
-async fn settings_that_do_not_fit_stop_the_start() {
+async fn invalid_settings_of_the_page_are_reported_at_startup() {
     for (settings, line) in [
         (vec![("PUBLIC_URL", PUBLIC_URL)], "CONFIRM_KEY: is missing"),
         (vec![("CONFIRM_KEY", KEY)], "PUBLIC_URL: is missing"),

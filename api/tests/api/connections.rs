@@ -9,8 +9,8 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-/// Seconds after which the api closes the connection of a slow caller. The limits are 5 and 10 seconds; the upper bounds leave
-/// room for a busy machine.
+/// Seconds after which the api closes the connection of a slow caller. The limits are 5 and 10 seconds; the upper
+/// bounds leave room for a busy machine.
 const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
@@ -96,7 +96,7 @@ async fn a_caller_that_disconnects_leaves_no_lock_behind() {
         connection.write(&[post(body.clone()).head("close"), body.into_bytes()].concat()).await;
         drop(connection);
     }
-    // None of these requests holds a lock on the recipient's quota row any more.
+    // The aborted requests no longer hold a lock on the recipient's quota row.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.expect_open_jobs(1);
 }
@@ -113,7 +113,7 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             connection.write(&other.head("keep-alive")).await;
             connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // A response to HEAD states the length of a body that is not sent.
+                // A response to HEAD contains a Content-Length but no body.
                 assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
                 let response = connection.read_response().await;

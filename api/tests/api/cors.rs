@@ -7,7 +7,7 @@ use crate::{
     http::RawRequest,
 };
 
-/// Headers that the api reads, that tracing libraries add to every request, and that Supabase's client adds.
+/// Headers that the api reads, and headers that tracing libraries and Supabase's client add to every request.
 const REQUEST_HEADERS: [&str; 10] = [
     "content-type",
     "x-apphandoff-callback-origin",
@@ -52,7 +52,7 @@ async fn another_sites_page_can_send_a_request_but_not_read_the_response() {
     for origin in ["https://evil.example", "null", "https://portal.example.com.evil.example"] {
         let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
         let response = post(body).header("Origin", origin).send(api.public).await;
-        assert_eq!(response.status, 200, "the origin comes from the body: {origin}");
+        assert_eq!(response.status, 200, "the callback origin comes from the body: {origin}");
         assert_eq!(response.header("access-control-allow-origin"), None, "{origin}");
         assert_eq!(response.header("vary"), Some("Origin"), "{origin}");
     }

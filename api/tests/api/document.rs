@@ -46,13 +46,13 @@ fn the_committed_document_is_up_to_date() {
     );
 }
 
-/// The content of the published reference, as data.
+/// The published reference, transcribed to JSON.
 fn published() -> Value {
     serde_json::from_str(include_str!("../fixtures/published.json")).unwrap()
 }
 
 #[test]
-fn the_operation_is_the_published_one() {
+fn the_operation_matches_the_published_reference() {
     let published = published();
     let (document, operation) = (document(), at(""));
     // The server URL is relative to the document's own URL.
@@ -79,7 +79,7 @@ fn the_operation_is_the_published_one() {
 }
 
 #[test]
-fn every_field_is_as_published() {
+fn every_field_matches_the_published_reference() {
     let published = published();
     let request = resolved(at("/requestBody/content/application~1json/schema"));
     let accepted = resolved(at("/responses/200/content/application~1json/schema"));
@@ -143,7 +143,7 @@ fn the_document_has_what_code_generators_need() {
 }
 
 #[test]
-fn the_document_as_yaml_is_the_same() {
+fn the_yaml_document_equals_the_json_document() {
     let yaml: Value = serde_yaml::from_str(&api::document::yaml(&PublishedLimits::default())).unwrap();
     assert_eq!(yaml, document());
 }
@@ -193,7 +193,7 @@ fn all_errors_share_one_schema_and_have_an_example_per_code() {
     let guide = document()["info"]["description"].as_str().unwrap().to_owned();
     for code in known.as_array().unwrap().iter().filter_map(Value::as_str) {
         assert!(guide.contains(&format!("| `{code}` |")), "the guide says what to do about {code}");
-        // These codes belong to unknown paths and to the webhook.
+        // Only unknown paths and the webhook respond with these codes.
         let is_elsewhere = ["not_found", "invalid_signature", "event_refused"].contains(&code);
         assert!(is_elsewhere || codes.iter().any(|other| other == code), "{code} has an example");
     }
@@ -216,7 +216,7 @@ fn the_webhook_has_its_own_tag_and_an_example_per_error() {
 async fn every_response_matches_the_document() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "8/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let mut served = api.get("/api/openapi.json").await.json();
-    // The served guide states this server's limits, so the descriptions differ.
+    // The served guide contains this server's limits, so the descriptions differ.
     served["info"]["description"] = document()["info"]["description"].clone();
     assert_eq!(served, document());
     let next = |next: &str| json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next});
@@ -267,7 +267,7 @@ async fn the_examples_equal_real_responses() {
         let mut response = request.send(api.public).await.json();
         let Some(code) = code else { continue };
         let example = example(code);
-        // The wait depends on the clock.
+        // The value of `retryAfter` depends on the clock.
         if let Some(wait) = response.get_mut("retryAfter") {
             *wait = example["retryAfter"].clone();
         }
@@ -280,7 +280,7 @@ async fn the_examples_equal_real_responses() {
 }
 
 #[tokio::test]
-async fn the_guide_states_the_limits_of_the_server() {
+async fn the_guide_shows_the_limits_of_the_server() {
     let table = |document: &Value| {
         let guide = document["info"]["description"].as_str().unwrap();
         guide.lines().skip_while(|line| *line != "| limit | on this server |").take(8).collect::<Vec<_>>().join("\n")
@@ -288,9 +288,9 @@ async fn the_guide_states_the_limits_of_the_server() {
     let default = table(&document());
     for row in [
         "| Requests from one network | 30 per minute |",
-        "| Requests for one address, from everywhere | 10 per 15 minutes and 30 per day |",
+        "| Requests for one address from all networks | 10 per 15 minutes and 30 per day |",
         "| Requests for one address from one network | 3 per 15 minutes and 10 per day |",
-        "| The same request counts as a double click within | 10 seconds |",
+        "| A repeat of the same request counts as a double click within | 10 seconds |",
         "| A mail that could not be sent expires after | 15 minutes |",
         "| A link works for | 1 hour |",
     ] {
@@ -310,16 +310,16 @@ async fn the_guide_states_the_limits_of_the_server() {
         set.lines().skip(2).collect::<Vec<_>>(),
         [
             "| Requests from one network | 7 per 2 minutes |",
-            "| Requests for one address, from everywhere | 5 per hour |",
+            "| Requests for one address from all networks | 5 per hour |",
             "| Requests for one address from one network | 2 per hour and 4 per day |",
-            "| The same request counts as a double click within | 1 second |",
+            "| A repeat of the same request counts as a double click within | 1 second |",
             "| A mail that could not be sent expires after | 90 seconds |",
             "| A link works for | 2 hours |",
         ]
     );
 }
 
-/// The example for an error code, under any status.
+/// The example of a response with this error code, whatever its status.
 fn example(code: &str) -> Value {
     let responses = at("/responses");
     let mut examples = responses.as_object().unwrap().values().map(|response| &response["content"]["application/json"]);

@@ -12,13 +12,13 @@ pub(crate) const PORTAL: &str = "https://portal.example.com";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_magic-link-api");
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running api with its own database. Dropping it stops the program. No worker runs, so the jobs of accepted requests stay
-/// open: a test that leaves open jobs must end with [`expect_open_jobs`](TestDatabase::expect_open_jobs).
+/// A running api with its own database. Dropping it stops the program. No worker runs, so the jobs of accepted requests
+/// stay open: a test that leaves open jobs must end with [`expect_open_jobs`](TestDatabase::expect_open_jobs).
 pub(crate) struct TestApi {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
-    // Two apis may share the database.
+    // Shared, because a test can run two apis on one database.
     database: Arc<TestDatabase>,
 }
 
@@ -69,7 +69,7 @@ impl TestApi {
         Self::start_ready(database, settings).await
     }
 
-    /// A pool with the worker's role.
+    /// A connection pool that uses the worker's role.
     pub(crate) fn pool(&self) -> outbox::PgPool {
         outbox::connect(&self.url_as(Role::Worker).into(), 4, "test").unwrap()
     }

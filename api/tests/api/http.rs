@@ -9,7 +9,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than the time limits that the tests wait for (5 s for a head, 10 s for a body).
+/// Maximum wait for a response. It is longer than the api's time limits that tests wait for (5 s for a head, 10 s for a
+/// body).
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A response as received.
@@ -33,7 +34,7 @@ impl HttpResponse {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Returns the response as `Ok` if it has this status, otherwise as `Err`, as `eventually` needs it.
+    /// Returns the response as `Ok` if it has this status, otherwise as `Err`. Meant for `eventually`.
     pub(crate) fn with_status(self, status: u16) -> Result<Self, Self> {
         if self.status == status { Ok(self) } else { Err(self) }
     }
@@ -87,8 +88,8 @@ impl RawRequest {
 }
 
 impl RawRequest {
-    /// Sends the request on a new connection, and returns everything that arrives until the server closes the connection. Use
-    /// this for HEAD, because the response states a length but has no body.
+    /// Sends the request on a new connection, and returns everything that arrives until the server closes the
+    /// connection. Use this for HEAD, because the response has a `Content-Length` but no body.
     pub(crate) async fn send_for_head(&self, address: SocketAddr) -> String {
         let mut connection = RawConnection::open(address).await;
         connection.write(&self.head("close")).await;
@@ -115,21 +116,21 @@ impl RawConnection {
 
     /// Reads one response. The connection may stay open.
     pub(crate) async fn read_response(&mut self) -> HttpResponse {
-        timeout(TIMEOUT, self.receive_response()).await.expect("no response in time")
+        timeout(TIMEOUT, self.receive_response()).await.expect("no response within the time limit")
     }
 
-    /// Waits until the server closes the connection, and returns what it sent before.
+    /// Waits until the server closes the connection, and returns everything that the server has sent.
     pub(crate) async fn read_until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let read = timeout(TIMEOUT, self.0.read_to_end(&mut bytes)).await;
-        // A reset also counts as closed.
+        // A connection reset also counts as closed.
         read.expect("the server did not close the connection").ok();
         bytes
     }
 
     /// Reads a response to HEAD, which has no body, and returns its status.
     pub(crate) async fn read_status(&mut self) -> u16 {
-        timeout(TIMEOUT, self.receive_head()).await.expect("no response in time").0
+        timeout(TIMEOUT, self.receive_head()).await.expect("no response within the time limit").0
     }
 
     async fn receive_head(&mut self) -> (u16, Vec<(String, String)>) {

@@ -11,7 +11,7 @@ use crate::{
     http::{HttpResponse, RawConnection, RawRequest},
 };
 
-/// With this limit, up to eight connections stay open.
+/// With this limit, up to eight idle connections stay open.
 const LIMIT: [(&str, &str); 1] = [("API_MAX_CONNECTIONS", "10")];
 
 /// Sends a health check on a connection that stays open afterwards.
@@ -22,7 +22,7 @@ async fn ask(connection: &mut RawConnection) -> HttpResponse {
     response
 }
 
-/// Opens connections, uses each one once, and returns them, the one that has been idle longest first.
+/// Opens connections and uses each one once. Returns them in the order in which they became idle.
 async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     let mut connections = vec![];
     for _ in 0..count {
@@ -52,7 +52,8 @@ async fn an_idle_connection_closes_after_api_keep_alive_and_a_slow_head_after_fi
         started.elapsed().as_secs_f64()
     };
     let (idle, slow) = tokio::join!(closed_after(&mut idle), closed_after(&mut slow));
-    // Two seconds for the idle connection and five for the slow head. The ranges leave room for a busy machine.
+    // The api closes the idle connection after two seconds, and the connection with the slow head after five. The
+    // ranges leave room for a busy machine.
     assert!((1.5..4.5).contains(&idle), "{idle}");
     assert!((4.5..8.0).contains(&slow), "{slow}");
 }
@@ -69,14 +70,14 @@ async fn above_four_fifths_of_the_limit_a_new_connection_closes_the_longest_idle
         closed.insert(first_closed(&mut connections, &closed).await);
         connections.extend(new);
     }
-    // The api may record connections as idle in a different order than their responses arrive here.
+    // The api may record the connections as idle in a different order from that in which their responses arrive here.
     assert!(closed.iter().all(|index| (1..=5).contains(index)) && closed.len() == 3, "{closed:?}");
     for stays in (0..11).filter(|index| !closed.contains(index)) {
         assert_eq!(ask(&mut connections[stays]).await.header("connection"), None, "{stays}");
     }
 }
 
-/// Waits until the api closes one of the connections, except those in `closed`.
+/// Waits until the api closes one of the connections that are not in `closed`, and returns its index.
 async fn first_closed(connections: &mut [RawConnection], closed: &BTreeSet<usize>) -> usize {
     let open = connections.iter_mut().enumerate().filter(|(index, _)| !closed.contains(index));
     let ends = open.map(|(index, connection)| {

@@ -24,7 +24,7 @@ async fn an_address_above_its_limit_gets_429_with_the_time_to_wait() {
     assert_eq!(response.header("ratelimit-policy"), Some(r#""ip";q=3;w=3600"#));
     assert_eq!(response.header("ratelimit"), Some(format!(r#""ip";r=0;t={wait}"#).as_str()));
     assert_eq!(api.jobs().await.len(), 3);
-    assert_eq!(api.get("/health/live").await.status, 200, "only the endpoint is limited");
+    assert_eq!(api.get("/health/live").await.status, 200, "health checks are not limited");
     api.expect_open_jobs(3);
 }
 
@@ -45,10 +45,10 @@ async fn every_request_to_the_endpoint_counts_except_preflights() {
 }
 
 #[tokio::test]
-async fn the_recipient_limit_counts_all_callers_and_all_tags() {
+async fn all_callers_and_all_tags_of_an_address_share_the_recipient_limit() {
     let settings = [("RECIPIENT_RATE_LIMIT", "3/1h"), ("RECIPIENT_CLIENT_RATE_LIMIT", "2/1h")];
     let api = TestApi::start(&settings).await;
-    // Each request has a different destination. Otherwise, it would count as a duplicate.
+    // Each request has a different destination, so that it does not count as a duplicate.
     let ask = async |email: &str, next: u8, ip: &str| {
         let body = json!({"email": email, "callback_origin": PORTAL, "callback_next": format!("/{next}")});
         post(body.to_string()).header("X-Forwarded-For", ip).send(api.public).await

@@ -1,4 +1,5 @@
-//! Postgres is unreachable: the api never answers 200 without a stored job, and recovers by itself.
+//! While Postgres is unreachable, the api never answers 200 without a stored job. Afterwards, the api recovers without
+//! a restart.
 
 use std::sync::Arc;
 
@@ -7,9 +8,10 @@ use serde_json::json;
 
 use crate::harness::TestApi;
 
-/// An empty database on its own server.
+/// An empty database on its own Postgres server.
 async fn own_database() -> Arc<TestDatabase> {
-    // Default durability: jobs whose requests were answered with 200 must survive the crash.
+    // This server keeps Postgres's default durability settings, because jobs whose requests were answered with 200 must
+    // survive the crash.
     let postgres = Postgres::start().await.unwrap();
     postgres.create_database("outage").await.unwrap();
     Arc::new(TestDatabase::on(postgres, "outage"))
@@ -43,7 +45,7 @@ async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() 
 }
 
 #[tokio::test]
-async fn the_api_starts_without_postgres_and_migrates_it_later() {
+async fn the_api_starts_without_postgres_and_migrates_the_database_later() {
     let database = own_database().await;
     let postgres = database.server.as_ref().unwrap();
     postgres.halt().await;

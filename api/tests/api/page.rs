@@ -1,9 +1,9 @@
-//! The documentation page and the served document.
+//! The documentation page and the served OpenAPI document.
 
 use crate::harness::TestApi;
 
 #[tokio::test]
-async fn the_page_loads_only_from_this_server() {
+async fn the_page_loads_scripts_only_from_this_server() {
     let api = TestApi::start(&[]).await;
     let page = api.get("/api/docs").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -36,7 +36,7 @@ async fn the_root_and_the_base_url_redirect_to_the_page() {
 }
 
 #[tokio::test]
-async fn the_guide_has_the_rules_for_portals() {
+async fn the_guide_contains_the_rules_for_portals() {
     let api = TestApi::start(&[]).await;
     let guide = api.get("/api/openapi.json").await.json()["info"]["description"].as_str().unwrap().to_owned();
     for part in [
@@ -48,7 +48,7 @@ async fn the_guide_has_the_rules_for_portals() {
         "CALLBACK_ORIGINS",
         "Supabase's redirect allow list",
         "history.replaceState",
-        "Never answer it with a redirect",
+        "Never answer a request for this page with a redirect",
         "Count down from `retryAfter`",
     ] {
         assert!(guide.contains(part), "{part}");

@@ -75,7 +75,7 @@ async fn the_callback_url_combines_origin_path_and_next() {
 
 /// Anybody can choose the label that a wildcard matches, so that label must not be in the subject of a mail.
 #[tokio::test]
-async fn a_job_stores_the_portals_host_as_the_setting_writes_it() {
+async fn a_job_stores_the_portals_host_as_written_in_callback_origins() {
     let origins =
         "https://*.preview.example.com,https://münchen.example,https://xn--bcher-kva.example,http://localhost:*";
     let api = TestApi::start(&[("CALLBACK_ORIGINS", origins)]).await;
@@ -120,7 +120,7 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_domain_of_another_script_is_stored_as_punycode_and_has_one_quota() {
+async fn all_spellings_of_a_unicode_domain_are_stored_as_punycode_and_share_a_quota() {
     let api = TestApi::start(&[("RECIPIENT_RATE_LIMIT", "2/1h"), ("DUPLICATE_WINDOW", "1s")]).await;
     let ask = async |email: &str, next: &str| {
         api.post(&json!({ "email": email, "callback_origin": PORTAL, "callback_next": next })).await
@@ -169,7 +169,7 @@ async fn a_duplicate_request_gets_the_same_response_as_the_first() {
 }
 
 #[tokio::test]
-async fn metrics_are_private_and_health_is_public() {
+async fn metrics_are_private_and_health_checks_are_public() {
     let api = TestApi::start(&[]).await;
     api.request_link("hello@example.com").await;
     let get = |path| RawRequest::new("GET", path);
@@ -188,7 +188,7 @@ async fn metrics_are_private_and_health_is_public() {
 }
 
 #[tokio::test]
-async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
+async fn the_job_stores_the_language_and_time_zone_of_the_request() {
     let api = TestApi::start(&[("LANGUAGES", "fr,de,ar")]).await;
     let ask = |number: usize, fields: Value| {
         let mut body = json!({ "email": format!("person-{number}@example.com"), "callback_origin": PORTAL });
@@ -196,14 +196,14 @@ async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
         post(body.to_string())
     };
     let cases = [
-        // Order of precedence: the field, the header, the operator's default.
+        // Order of precedence: the `locale` field, the `Accept-Language` header, the operator's default.
         (json!({ "locale": "de-AT" }), Some("ar"), ("de", None)),
         (json!({}), Some("es, ar;q=0.5, de;q=0.7"), ("de", None)),
         (json!({ "locale": null }), Some("es"), ("fr", None)),
         (json!({ "locale": "es" }), None, ("fr", None)),
         (json!({ "time_zone": "europe/vienna" }), None, ("fr", Some("Europe/Vienna"))),
         (json!({ "time_zone": "UTC" }), None, ("fr", None)),
-        // A value that cannot be parsed is never an error.
+        // A string that is not a valid `locale`, `time_zone` or `Accept-Language` is ignored and does not cause an error.
         (json!({ "locale": "x".repeat(1_024), "time_zone": "x".repeat(1_024) }), Some("de"), ("de", None)),
         (json!({ "locale": "../../etc", "time_zone": "../../etc/passwd" }), Some("*"), ("fr", None)),
         (json!({ "locale": "de\r\nBcc: a@b", "time_zone": "Europe/Vienna\n" }), Some(";;q=,"), ("fr", None)),
@@ -231,7 +231,7 @@ async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
 }
 
 #[tokio::test]
-async fn without_languages_every_mail_is_in_english() {
+async fn by_default_every_mail_is_in_english() {
     let api = TestApi::start(&[]).await;
     let body = json!({ "email": "ann@example.com", "callback_origin": PORTAL, "locale": "de" });
     assert_eq!(post(body.to_string()).header("Accept-Language", "de").send(api.public).await.status, 200);

@@ -1,4 +1,5 @@
-//! The program does not start with missing or invalid settings. One line per setting says how to fix it.
+//! The program does not start if a setting is missing or invalid. For each such setting, it prints one line that
+//! explains how to fix it.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ async fn run_with(changes: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
 }
 
 #[tokio::test]
-async fn each_bad_setting_is_named_with_an_example() {
+async fn each_bad_setting_is_reported_in_one_line_without_secrets() {
     for (variable, value) in [
         ("DATABASE_URL", ""),
         ("DATABASE_URL", "mysql://a:hidden-password@b/c"),
@@ -109,7 +110,7 @@ async fn conflicting_settings_cause_one_error() {
 }
 
 #[tokio::test]
-async fn an_error_says_what_to_write() {
+async fn an_error_explains_how_to_fix_the_setting() {
     for (variable, value, line) in [
         (
             "CALLBACK_ORIGINS",
@@ -120,8 +121,8 @@ async fn an_error_says_what_to_write() {
         (
             "RUST_LOG",
             "infoo",
-            "RUST_LOG: `infoo` is neither a level (off, error, warn, info, debug, trace) nor a part of the program with \
-             its level, such as outbox=debug (example: info)",
+            "RUST_LOG: `infoo` is neither a level (off, error, warn, info, debug, trace) nor a level for a part of the \
+             program, such as outbox=debug (example: info)",
         ),
     ] {
         assert_eq!(run_with(&[(variable, value)]).await, (Some(2), vec![line.to_owned()]));
@@ -129,7 +130,7 @@ async fn an_error_says_what_to_write() {
 }
 
 #[tokio::test]
-async fn a_header_that_holds_a_list_is_refused_with_advice() {
+async fn a_header_that_contains_a_list_is_refused_with_advice() {
     for (value, advice) in [
         (
             "X-Forwarded-For",
@@ -144,7 +145,7 @@ async fn a_header_that_holds_a_list_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn the_example_of_the_readme_starts_unchanged() {
+async fn the_program_starts_with_the_unchanged_example_from_the_readme() {
     let readme = include_str!("../../../README.md");
     let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     let environment = [
@@ -161,7 +162,7 @@ async fn the_example_of_the_readme_starts_unchanged() {
 }
 
 #[tokio::test]
-async fn all_bad_settings_are_reported_at_once_one_per_line() {
+async fn all_bad_settings_are_reported_together_one_per_line() {
     let changes = [
         ("DATABASE_URL", ""),
         ("CALLBACK_ORIGINS", ""),
@@ -188,7 +189,7 @@ async fn a_development_origin_is_logged_as_a_warning_at_every_start() {
 }
 
 #[tokio::test]
-async fn help_names_every_setting_and_shows_no_secret() {
+async fn help_lists_every_setting_and_shows_no_secret() {
     let settings = [("DATABASE_URL".to_owned(), NO_DATABASE.to_owned())];
     let program =
         Program::spawn(Path::new(env!("CARGO_BIN_EXE_magic-link-api")), "help", &settings, &["--help"]).unwrap();
@@ -197,8 +198,8 @@ async fn help_names_every_setting_and_shows_no_secret() {
     for (variable, _) in good_settings("") {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
     }
-    // AWS's load balancers keep a connection open for 60 s, and Google's load balancers for 600 s. Both answer 502 if the api
-    // closes the connection first.
+    // AWS's load balancers keep an idle connection open for 60 s, and Google's load balancers for 600 s. Both answer
+    // 502 if the api closes the connection first.
     for default in ["[env: API_KEEP_ALIVE=] [default: 620s]", "[env: DRAIN_SECONDS=] [default: 5]"] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(default), "{default}: {help}");

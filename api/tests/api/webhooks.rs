@@ -1,4 +1,4 @@
-//! Mailgun's webhooks: an event updates its job, and a forged or unknown event changes nothing.
+//! Mailgun's webhooks: an event updates its job, and a forged or unknown event changes no job.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ const SETTINGS: [(&str, &str); 2] = [("MAILGUN_WEBHOOK_SIGNING_KEY", KEY), ("MAI
 struct SentJob {
     id: String,
     recipient: String,
-    /// Without angle brackets, as in Mailgun's events.
+    /// The message id without angle brackets, as in Mailgun's events.
     message_id: String,
 }
 
@@ -36,7 +36,7 @@ fn fixture(name: &str) -> Value {
     serde_json::from_str::<Value>(&fs::read_to_string(path).unwrap()).unwrap()["event-data"].take()
 }
 
-/// A recorded event, changed so that it is about this job.
+/// A recorded event, altered to belong to this job.
 fn event(name: &str, job: &SentJob) -> Value {
     let mut event = fixture(name);
     event["recipient"] = json!(job.recipient);
@@ -78,7 +78,7 @@ async fn report(api: &TestApi, event: &Value) -> u16 {
     post(api, &signed(now(), &fresh_token(), event)).await.status
 }
 
-/// Requests a link for each recipient, and marks its job as sent.
+/// Requests a link for each recipient, and marks the job as sent.
 async fn send_jobs(api: &TestApi, pool: &PgPool, recipients: impl IntoIterator<Item = String>) -> Vec<SentJob> {
     let mut sent = vec![];
     for recipient in recipients {
@@ -109,7 +109,7 @@ async fn delivery(pool: &PgPool, job: &SentJob) -> Option<String> {
     JobRow::find(pool, job.id.parse().unwrap()).await.unwrap().delivery
 }
 
-/// What `email_events` stores about a bounce.
+/// The columns of `email_events` that describe a bounce.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct BounceRow {
     event: String,
@@ -136,7 +136,7 @@ async fn each_event_updates_the_delivery_state_of_its_job() {
         ("failed-permanent-suppress-bounce", Some("suppressed")),
         ("failed-permanent-expired", Some("undelivered")),
         ("complained", Some("complained")),
-        // A test-mode mail is not sent, and an opened mail does not change the delivery state.
+        // Mailgun does not deliver mails in test mode, and opening a mail does not change its delivery state.
         ("delivered-test-mode", None),
         ("opened", None),
     ];
@@ -183,7 +183,7 @@ async fn a_byte_order_mark_before_a_webhook_is_skipped() {
 }
 
 #[tokio::test]
-async fn shuffled_and_repeated_events_end_in_the_same_state_as_ordered_ones() {
+async fn shuffled_and_repeated_events_lead_to_the_same_state_as_ordered_events() {
     const JOBS: usize = 200;
     let (api, pool) = start().await;
     let jobs = send_jobs(&api, &pool, (0..JOBS).map(|n| format!("ann-{n}@example.org"))).await;
@@ -236,7 +236,7 @@ async fn a_token_is_valid_for_one_event_even_after_a_restart() {
     forged["event-data"] = event("failed-permanent-bounce", job);
     let refused = post(&api, &forged).await;
     assert_eq!((refused.status, refused.code()), (406, "event_refused".to_owned()));
-    assert_eq!(post(&api, &delivered).await.status, 200, "the same webhook again");
+    assert_eq!(post(&api, &delivered).await.status, 200, "the original webhook, repeated");
     assert_eq!(delivery(&pool, job).await.as_deref(), Some("delivered"));
     assert_eq!(count(&pool, "email_events").await, 1);
 }
@@ -265,13 +265,13 @@ async fn a_forged_or_foreign_event_changes_nothing() {
             "invalid_signature",
         ),
         (
-            "a signature of another token",
+            "a signature for another token",
             altered(|body| body["signature"]["token"] = json!("a")),
             401,
             "invalid_signature",
         ),
         (
-            "a signature of wrong types",
+            "a timestamp that is not text",
             altered(|body| body["signature"]["timestamp"] = json!(17)),
             401,
             "invalid_signature",
@@ -285,9 +285,9 @@ async fn a_forged_or_foreign_event_changes_nothing() {
         ("too old", signed(now() - 43_300, &fresh_token(), &bounce), 406, "event_refused"),
         ("signed in the future", signed(now() + 400, &fresh_token(), &bounce), 406, "event_refused"),
         ("an event in the future", signed(now(), &fresh_token(), &tomorrow), 406, "event_refused"),
-        ("an event of another domain", signed(now(), &fresh_token(), &other_domain), 406, "event_refused"),
+        ("an event for another domain", signed(now(), &fresh_token(), &other_domain), 406, "event_refused"),
         ("an event that is not an object", altered(|body| body["event-data"] = json!([1])), 406, "event_refused"),
-        ("an event of wrong types", altered(|body| body["event-data"]["id"] = json!({})), 406, "event_refused"),
+        ("an event id that is not text", altered(|body| body["event-data"]["id"] = json!({})), 406, "event_refused"),
         ("a body that is not an object", json!([]), 401, "invalid_signature"),
     ];
     for (case, body, status, code) in cases {

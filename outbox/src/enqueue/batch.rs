@@ -1,11 +1,12 @@
-//! The api's only write: checks quotas, supersedes older jobs and adds new ones, for a batch of requests.
+//! Accepts a batch of requests: checks quotas, supersedes older jobs and adds new jobs.
 //!
-//! If none of the batch's recipients has a quota row or a suppression, a single statement adds all jobs. Otherwise one
-//! statement reads the recipients' state, `decide` determines the outcome of each request, and a second statement writes the
-//! outcomes.
+//! If the batch's recipients are all different, and none has a quota row or a suppression, a single statement adds all
+//! jobs. Otherwise, one statement reads the recipients' state, `decide` determines the outcome of each request, and a
+//! second statement writes the outcomes.
 //!
-//! The recipient's quota row orders the requests for one recipient across all replicas of the api: Postgres refuses a write if
-//! the row has changed since it was read, and the batch is decided again. No lock is held between the read and the write.
+//! The recipient's quota row serialises the requests for one recipient across all api instances: if the row has changed
+//! since it was read, Postgres rejects the write, and the batch is decided again. No lock is held between the read and
+//! the write.
 
 use sqlx::PgConnection;
 
@@ -24,17 +25,18 @@ use crate::{
     },
 };
 
-/// Accepts a batch of requests in order and returns the outcome of each. The batch is committed when this function returns.
-/// Logs a line for each job that has ended, and does not notify the workers.
+/// Accepts a batch of requests in order and returns the outcome of each. The batch is committed when this function
+/// returns. Logs a line for each job that the batch ends. Does not notify the workers.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was accepted.
+/// [`Error::Database`] or [`Error::TimedOut`]. Nothing was accepted, unless the batch was committed and only Postgres's
+/// answer was lost.
 pub(crate) async fn enqueue_in(
     session: &mut Session,
     policy: &EnqueuePolicy,
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
-    // The shortcut is tried once. After a collision, at least one recipient is no longer a newcomer.
+    // The shortcut is tried only once. After a collision, at least one recipient is no longer a newcomer.
     let mut newcomers = newcomers::distinct_mailboxes(requests);
     persist!(session, |connection| enqueue_once(connection, policy, requests, newcomers.take()))
 }

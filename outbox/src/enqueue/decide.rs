@@ -1,17 +1,17 @@
-//! Decides which requests of a batch are accepted, based on the quotas and the duplicate rule.
+//! Decides which requests of a batch are accepted, based on quotas, suppressions and the duplicate rule.
 
 use super::{
     recipient_state::{RecipientState, portal_key},
     request::{EnqueuePolicy, Enqueued, NewJob},
 };
 
-/// Decides a batch in order of arrival. An accepted request uses up quota and becomes its mailbox's last request. Any other
-/// request changes nothing.
+/// Decides the requests of a batch in order of arrival. A queued or suppressed request uses up quota and becomes its
+/// mailbox's last request. A duplicate or limited request changes nothing.
 pub(super) fn decide(policy: &EnqueuePolicy, state: &mut RecipientState, requests: &[NewJob]) -> Vec<Enqueued> {
     requests.iter().map(|request| decide_one(policy, state, request, Some(&request.client))).collect()
 }
 
-/// Decides a retry that an operator has filed. It is never a duplicate, and no client made it.
+/// Decides a retry that an operator has filed. A retry is never a duplicate, and it has no client.
 pub(super) fn decide_retry(policy: &EnqueuePolicy, state: &mut RecipientState, request: &NewJob) -> Enqueued {
     decide_one(policy, state, request, None)
 }
@@ -47,7 +47,7 @@ fn decide_one(
             mailbox.clients.extend(client);
             mailbox.clients.extend(portal);
             mailbox.last = Some((address.to_owned(), callback_url.to_owned()));
-            // Checked last, so that a suppressed recipient uses up quota like any other.
+            // Check for a suppression last, so that requests for a suppressed recipient use up quota like all others.
             if state.suppressed.contains_key(address) { Enqueued::Suppressed } else { Enqueued::Queued }
         }
         (recipient, client, portal) => {

@@ -1,4 +1,5 @@
-//! The shortcut for newcomers, which are recipients without a quota row or a suppression: one round trip for a whole batch.
+//! The shortcut for newcomers, which are recipients without a quota row or a suppression: one round trip for a whole
+//! batch.
 
 use std::collections::HashSet;
 
@@ -10,16 +11,16 @@ use super::{
 };
 use crate::model::{mailbox::Mailbox, quota::Quotas};
 
-/// The mailboxes of a batch, or `None` if a mailbox occurs twice, because the first request would then affect the decision on
-/// the second.
+/// The mailboxes of a batch, or `None` if a mailbox occurs twice, because the first request would then affect the
+/// decision on the second.
 pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<Mailbox>> {
     let mailboxes: Vec<Mailbox> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let distinct: HashSet<&Mailbox> = mailboxes.iter().collect();
     (distinct.len() == mailboxes.len()).then_some(mailboxes)
 }
 
-/// Adds jobs for newcomers. The jobs are committed when this function returns. If one of the recipients is not a newcomer, it
-/// adds nothing and returns the state of the recipients.
+/// Adds jobs for newcomers. The jobs are committed when this function returns. If one of the recipients is not a
+/// newcomer, this function adds nothing and returns the state of the recipients.
 ///
 /// Newcomers need no quota check, because every quota allows at least one request.
 pub(super) async fn add(
@@ -67,8 +68,9 @@ pub(super) async fn add(
     Ok((!rows.is_empty()).then(|| RecipientState::from_rows(rows, policy.duplicate_window)))
 }
 
-/// The intervals of the portal's own quota, if it has one: an `interval[]` literal, because in a Postgres array of arrays, all
-/// inner arrays must have the same length.
+/// The intervals of the portal's own quota, if it has one, as an `interval[]` literal. The intervals are not sent as an
+/// array of arrays, because Postgres requires all inner arrays to have the same length, and the quotas of two portals
+/// may have different numbers of windows.
 fn portal_quota(request: &NewJob) -> Option<String> {
     let (_, quota) = request.quota_of_portal()?;
     let seconds: Vec<String> = intervals(quota).iter().map(|seconds| format!("{seconds:.6} s")).collect();

@@ -26,7 +26,7 @@ type Tats = Vec<DateTime<Utc>>;
 /// Theoretical arrival times per client network, and per portal under its [`portal_key`].
 pub(super) type Clients = HashMap<String, Tats>;
 
-/// The key of a portal's own quota among the [`Clients`]. No client network looks like this.
+/// The key of a portal's own quota in [`Clients`]. It cannot be mistaken for a client network.
 pub(super) fn portal_key(portal: &str) -> String {
     format!("portal:{portal}")
 }
@@ -90,7 +90,7 @@ impl RecipientState {
         let mailboxes: Vec<&str> = mailboxes.iter().map(Mailbox::as_str).collect();
         let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
         let rows = recipient_rows!(
-            "-- At least one row, because the caller needs the time.
+            "-- Returns at least one row, because the caller needs the time.
             from (select) as always
             left join email_read_recipients($1, $2) on true",
             &mailboxes as &[&str],

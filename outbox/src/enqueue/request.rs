@@ -1,4 +1,4 @@
-//! A validated request, the policy that it must meet, and its outcome.
+//! A validated request, the policy that applies to it, and its outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,17 @@ pub struct NewJob {
     pub language: String,
     /// The time zone in which the mail shows times, a name from the tz database. `None` for UTC.
     pub time_zone: Option<String>,
-    /// Id of the portal that the person signs in to: `^[a-z0-9][a-z0-9-]{0,31}$`. `None` if the deployment has no portals.
+    /// Id of the portal that the person signs in to: `^[a-z0-9][a-z0-9-]{0,31}$`. `None` if the deployment has no
+    /// portals.
     pub portal: Option<String>,
-    /// The portal's own quota per recipient, in addition to [`EnqueuePolicy::per_recipient`]. It counts only requests through
-    /// this portal. Ignored without a `portal`.
+    /// The portal's own quota per recipient, in addition to [`EnqueuePolicy::per_recipient`]. It counts only requests
+    /// through this portal. Ignored without a `portal`.
     pub portal_quota: Option<Arc<Quotas>>,
-    /// If the job is not sent within this time after its request, it expires. `None` for [`EnqueuePolicy::deadline`].
+    /// If the job is not sent within this time after its request, it expires. If `None`, [`EnqueuePolicy::deadline`]
+    /// applies.
     pub deadline: Option<Duration>,
-    /// The client's network, in the same form as for the IP limit. The tighter quota is counted per recipient and client.
+    /// The client's network, in the same form as for the IP limit. Used for
+    /// [`EnqueuePolicy::per_recipient_and_client`].
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.
     pub request_id: String,
@@ -36,14 +39,14 @@ pub struct NewJob {
     pub traceparent: Option<String>,
 }
 
-/// The conditions that a request must meet to become a job.
+/// The rules for accepting requests, and the default deadline for their jobs.
 #[derive(Debug, Clone)]
 pub struct EnqueuePolicy {
     /// Quotas per recipient, across all clients and portals.
     pub per_recipient: Quotas,
     /// Tighter quotas per recipient and client network.
     pub per_recipient_and_client: Quotas,
-    /// Within this time, the same request for the same recipient counts as a double click.
+    /// If a recipient's last request is repeated within this time, the repeat counts as a double click.
     pub duplicate_window: Duration,
     /// If a job is not sent within this time after its request, it expires. A request may have its own deadline.
     pub deadline: Duration,
@@ -55,7 +58,7 @@ impl NewJob {
         Some((self.portal.as_deref()?, self.portal_quota.as_deref()?))
     }
 
-    /// The job's deadline after its request, in whole microseconds as Postgres counts them.
+    /// The time from the request to the job's deadline. Whole microseconds, because Postgres has no smaller unit.
     pub(super) fn deadline_in(&self, policy: &EnqueuePolicy) -> PgInterval {
         let deadline = self.deadline.unwrap_or(policy.deadline);
         PgInterval { months: 0, days: 0, microseconds: i64::try_from(deadline.as_micros()).unwrap_or(i64::MAX) }
@@ -65,13 +68,14 @@ impl NewJob {
 /// Outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
-    /// The request's job waits for a worker.
+    /// The request's job waits for a worker, unless a newer request in the same batch has superseded it.
     Queued,
     /// A double click. The first request's mail serves both requests. This job's row is already in the history.
     Duplicate,
-    /// The recipient is suppressed. The job's row is already in the history, as failed. The api's answer must not reveal this.
+    /// The recipient is suppressed. The job's row is already in the history, as failed. The api's response must not
+    /// reveal this.
     Suppressed,
-    /// A quota of the recipient was exceeded. Nothing was written, and no quota was used up.
+    /// One of the recipient's quotas was exceeded. Nothing was written, and no quota was used up.
     Limited {
         /// Time until one more request is accepted.
         retry_after: Duration,

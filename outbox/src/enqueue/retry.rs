@@ -1,4 +1,4 @@
-//! The enqueue of a retry that an operator has filed.
+//! Enqueues retries that operators have filed.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::ended_job::EndedJob;
 
-/// A retry that has been decided and not yet written.
+/// A retry that has been decided but not yet written.
 pub(crate) struct RetryPlan {
     state: RecipientState,
     decided: Enqueued,
@@ -25,13 +25,13 @@ pub(crate) enum RetryRefusal {
     Suppressed,
     /// The recipient's quota is used up.
     Limited {
-        /// Time until it allows one more mail.
+        /// Time until the quota allows one more mail.
         retry_after: Duration,
     },
 }
 
 impl RetryPlan {
-    /// Reads the recipient's state and decides.
+    /// Reads the recipient's state, and decides whether the retry may be written.
     pub(crate) async fn read(
         connection: &mut PgConnection,
         policy: &EnqueuePolicy,
@@ -51,8 +51,8 @@ impl RetryPlan {
         }
     }
 
-    /// Adds the job. Fails with a collision if the recipient's quota row has changed since [`read`](Self::read). Returns the jobs
-    /// that it supersedes.
+    /// Adds the job. Fails with a collision if the recipient's quota row has changed since [`read`](Self::read).
+    /// Returns the jobs that the new job supersedes.
     pub(crate) async fn write(
         &self,
         connection: &mut PgConnection,

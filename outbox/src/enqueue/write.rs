@@ -14,8 +14,8 @@ use super::{
 };
 use crate::model::{ended_job::EndedJob, job_id::JobId, mailbox::Mailbox};
 
-/// Adds a job per accepted request, and updates the quotas. Returns the jobs that have ended: the waiting jobs that the new
-/// requests supersede, and the requests that are never queued.
+/// Adds a job for each request that no quota refused, and updates the quotas. Returns the jobs that have ended: waiting
+/// jobs that a new request supersedes, and the jobs of requests that are never queued.
 pub(super) async fn write(
     connection: &mut PgConnection,
     policy: &EnqueuePolicy,
@@ -71,7 +71,7 @@ pub(super) async fn write(
     Ok(superseded.chain(rows.ended()).collect())
 }
 
-/// The end of a request that is never queued. Its row is written to the history at once.
+/// The end of a job that is never queued. Its row is written directly to the history.
 struct ImmediateEnd {
     state: &'static str,
     code: &'static str,
@@ -80,7 +80,7 @@ struct ImmediateEnd {
 
 impl ImmediateEnd {
     fn duplicate() -> Self {
-        let message = "This repeats a request made moments earlier: the mail for that request serves both.".to_owned();
+        let message = "This request repeats one made moments earlier: one mail serves both requests.".to_owned();
         Self { state: "superseded", code: "duplicate", message }
     }
 
@@ -124,7 +124,7 @@ struct JobRows<'a> {
 impl<'a> JobRows<'a> {
     fn collect(policy: &EnqueuePolicy, state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
-        // If the batch has several requests for one recipient, only the job of the last request stays open.
+        // If the batch has several requests for one recipient, only the last queued request's job stays open.
         let last: HashMap<&str, usize> =
             (0..requests.len()).filter(queued).map(|index| (requests[index].recipient.as_str(), index)).collect();
         let mut rows = Self::default();
@@ -142,7 +142,7 @@ impl<'a> JobRows<'a> {
         rows
     }
 
-    /// The rows of requests that are never queued.
+    /// The jobs that end immediately, because their requests are never queued.
     fn ended(&self) -> impl Iterator<Item = EndedJob> {
         self.codes.iter().enumerate().filter_map(|(index, code)| {
             Some(EndedJob {
@@ -180,7 +180,7 @@ impl<'a> JobRows<'a> {
 struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
     versions: Vec<Option<i64>>,
-    /// `timestamptz[]` literals, because in a Postgres array of arrays, all inner arrays must have the same length.
+    /// One `timestamptz[]` literal per row, because Postgres's `unnest` would flatten an array of arrays.
     tats: Vec<String>,
     clients: Vec<Json<&'a Clients>>,
     last_recipients: Vec<&'a str>,

@@ -1,5 +1,6 @@
-//! The latest changes of all jobs. A caller polls these statements with overlapping times, because a row becomes visible a
-//! little later than its timestamp, and skips what it has seen. Each statement reads a bounded number of rows.
+//! The latest changes to all jobs. A row becomes visible a little later than its timestamp, so callers poll these
+//! functions with overlapping time spans and skip the rows that they have already seen. Each function reads a bounded
+//! number of rows.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -10,11 +11,11 @@ use crate::{
     postgres::error::{Error, in_time},
 };
 
-/// Maximum number of rows of each kind that one call returns.
+/// Row limit of each `select` in this module.
 const MOST: i64 = 5_000;
 
-/// Open and ended jobs that were requested since a time, the oldest first. If there are more than `MOST`, only the
-/// newest of them.
+/// Returns the open and ended jobs that were requested since the given time, oldest first. If there are more than
+/// `MOST`, it returns only the newest `MOST` of them.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -38,7 +39,7 @@ pub async fn requested(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<Listed
     Ok(jobs)
 }
 
-/// Jobs that a worker holds, or has put back to wait since a time.
+/// Returns the ids of running and retrying jobs whose latest attempt started at or after `since`.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -54,7 +55,7 @@ pub async fn attempted(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<JobId>
             limit $2
           )
           union all
-          -- A job that was tried just now is usually due later than those that were tried before.
+          -- There is no index on attempted_at. The later a job was attempted, the later it is usually due.
           (
             select id, attempted_at from email_jobs
             where finished_at = 'infinity' and state = 'retrying'
@@ -70,7 +71,7 @@ pub async fn attempted(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<JobId>
     in_time(async { Ok(ids.fetch_all(pool).await?) }).await
 }
 
-/// Jobs that ended in a span of time, in the order of their ends.
+/// Returns the jobs that ended in a time span, in the order in which they ended.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -98,7 +99,7 @@ pub async fn ended(pool: &PgPool, since: DateTime<Utc>, until: DateTime<Utc>) ->
     .await
 }
 
-/// Events that were stored in a span of time, in the order in which they were stored.
+/// Returns the Mailgun events that were stored in a time span, in the order in which they were stored.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -126,7 +127,8 @@ pub async fn reported(pool: &PgPool, since: DateTime<Utc>, until: DateTime<Utc>)
     .await
 }
 
-/// BRIN indexes, which locate a span of time, are read by bitmap scans only, and our sessions turn these off.
+/// Allows bitmap scans in this transaction. Our sessions turn bitmap scans off, but Postgres needs them to read the
+/// BRIN indexes that locate a time span.
 async fn allow_bitmap_scans(transaction: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("set local enable_bitmapscan = on").execute(transaction).await.map(drop)
 }

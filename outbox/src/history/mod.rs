@@ -1,5 +1,5 @@
-//! What operators read about jobs: lists, the story of one job, and the latest changes. All statements only read, and the role
-//! `magic_link_viewer` may run them. None of them reads the whole history, however many jobs it has.
+//! What operators read about jobs: lists, the story of one job, and the latest changes. All statements are read-only,
+//! and the role `magic_link_viewer` may run them. No statement reads the whole history, however many jobs there are.
 
 pub mod changes;
 pub mod list;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::postgres::error::{Error, in_time};
 
-/// The time by Postgres's clock.
+/// The current time by Postgres's clock.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -20,13 +20,13 @@ pub async fn now(pool: &PgPool) -> Result<DateTime<Utc>, Error> {
     in_time(async { Ok(now.fetch_one(pool).await?) }).await
 }
 
-/// The smallest id that a job of this time can have: ids are UUIDv7.
+/// A lower bound for the ids of jobs added at or after this time. Job ids are UUIDv7s, which start with the time.
 fn first_id_at(time: DateTime<Utc>) -> Uuid {
     let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or(0) & 0xffff_ffff_ffff;
     Uuid::from_u128(milliseconds << 80)
 }
 
-/// The time that a UUIDv7 starts with.
+/// The time at the start of a UUIDv7. `None` for other versions of UUID.
 fn time_of(id: Uuid) -> Option<DateTime<Utc>> {
     if id.get_version_num() != 7 {
         return None;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_its_time() {
+    fn a_uuidv7_contains_its_time() {
         let id = Uuid::now_v7();
         let time = time_of(id).unwrap();
         assert!((Utc::now() - time).num_seconds() < 5, "{time}");

@@ -1,4 +1,4 @@
-//! The story of one job: its row, the steps that were tried, what Mailgun reported, the job that replaced it, and the
+//! The story of one job: its row, the steps that were tried, what Mailgun reported, the job that superseded it, and the
 //! job whose request it repeats.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use crate::{
     reports::suppression::SuppressionReason,
 };
 
-/// The recipient of a job whose person was forgotten. `email_forget` writes it.
+/// The value that `email_forget` stores as the recipient of a forgotten person's jobs.
 pub const FORGOTTEN: &str = "forgotten@invalid";
 
 /// A job with everything that operators may read about it.
@@ -20,17 +20,17 @@ pub struct JobDetails {
     pub id: JobId,
     /// Its state.
     pub state: JobState,
-    /// What Mailgun reported about its mail.
+    /// What Mailgun reported about the job's mail.
     pub delivery: Option<DeliveryStatus>,
     /// When the reported event happened, by Mailgun's clock.
     pub delivery_at: Option<DateTime<Utc>>,
-    /// Number of attempts.
+    /// Number of attempts so far.
     pub attempt: i16,
-    /// Code of its last failure, or the code with which it ended.
+    /// Code of the job's last failure, or the code with which the job ended.
     pub code: Option<String>,
-    /// The reason, for people to read. May contain text from third parties.
+    /// Human-readable explanation of the code. May contain text from third parties.
     pub message: Option<String>,
-    /// Its portal. `None` if the deployment has no portals.
+    /// The job's portal. `None` if the deployment has no portals.
     pub portal: Option<String>,
     /// The address that the link is mailed to.
     pub recipient: String,
@@ -38,7 +38,7 @@ pub struct JobDetails {
     pub request_id: String,
     /// Language of the mail.
     pub language: Option<String>,
-    /// Host that the mail names as the portal's.
+    /// The portal's host as the mail shows it.
     pub shown_host: Option<String>,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
@@ -46,17 +46,17 @@ pub struct JobDetails {
     pub run_at: DateTime<Utc>,
     /// When a worker last claimed the job.
     pub attempted_at: Option<DateTime<Utc>>,
-    /// When it expires.
+    /// When the job expires.
     pub deadline_at: DateTime<Utc>,
-    /// When it ended. `None` while it is open.
+    /// When the job ended. `None` while the job is open.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Worker that holds the job or held it last.
+    /// The worker that holds the job's lease, or the last worker that held it.
     pub worker: Option<String>,
-    /// When the lease of that worker ends, while the job is running.
+    /// When the worker's lease expires. `None` unless the job is running.
     pub lease_expires_at: Option<DateTime<Utc>>,
     /// When an operator cancelled the job while a worker was running it.
     pub cancelled_at: Option<DateTime<Utc>>,
-    /// When the person made the request, if the job is a retry that an operator filed.
+    /// When the person made the original request. `None` unless the job is a retry that an operator filed.
     pub requested_at: Option<DateTime<Utc>>,
 }
 
@@ -71,15 +71,15 @@ pub struct TriedStep {
     pub step: String,
     /// `ok`, `retry`, `unknown`, `reject`, `configuration` or `stopped`.
     pub outcome: String,
-    /// HTTP status of the answer. `None` if no answer came.
+    /// HTTP status of the upstream's response. `None` if there was no response.
     pub http_status: Option<i16>,
-    /// Reason of the outcome.
+    /// Code of the reason for the outcome.
     pub code: Option<String>,
-    /// The reason for people, with the upstream's own words.
+    /// Human-readable reason for the outcome. May quote the upstream.
     pub message: Option<String>,
-    /// From the start of the step to the end of the answer.
+    /// Time from the start of the step to the end of the upstream's response, in milliseconds.
     pub duration_ms: i32,
-    /// When it started, by the worker's clock.
+    /// When the step started, by the worker's clock.
     pub started_at: DateTime<Utc>,
     /// The worker.
     pub worker: String,
@@ -96,46 +96,46 @@ pub struct ReportedEvent {
     pub severity: Option<String>,
     /// Mailgun's reason.
     pub reason: Option<String>,
-    /// SMTP status of the recipient's server.
+    /// SMTP status from the recipient's server, or one of Mailgun's own codes.
     pub smtp_code: Option<i32>,
-    /// Enhanced status code of the recipient's server.
+    /// Enhanced status (RFC 3463) from the recipient's server.
     pub enhanced_code: Option<String>,
     /// The message from the recipient's server or from Mailgun.
     pub message: Option<String>,
-    /// The delivery status that the event stands for.
+    /// The delivery status that the event indicates.
     pub delivery: Option<DeliveryStatus>,
-    /// When it happened, by Mailgun's clock.
+    /// When the event happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
-    /// When it was stored.
+    /// When the event was stored.
     pub received_at: DateTime<Utc>,
 }
 
 /// A suppression of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
-    /// Why.
+    /// Why the address is suppressed.
     pub reason: SuppressionReason,
-    /// When it ends. It may have ended.
+    /// When the suppression ends. May be in the past.
     pub until: DateTime<Utc>,
 }
 
-/// The job that replaced another job, or whose request another job repeats.
+/// A job that superseded another job, or whose request another job repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelatedJob {
     /// Its id.
     pub id: JobId,
-    /// `X-Request-Id` of its request.
+    /// `X-Request-Id` of the job's request.
     pub request_id: String,
-    /// When its request was accepted.
+    /// When the job's request was accepted.
     pub created_at: DateTime<Utc>,
 }
 
-/// The newest job of a person.
+/// A person's newest job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestJob {
     /// Its id.
     pub id: JobId,
-    /// Number of the person's other jobs of the last 24 hours.
+    /// Number of the person's other jobs from the last 24 hours.
     pub others: i64,
 }
 
@@ -159,7 +159,8 @@ pub async fn job(pool: &PgPool, id: JobId) -> Result<Option<JobDetails>, Error> 
     in_time(async { Ok(job.fetch_optional(pool).await?) }).await
 }
 
-/// The callback of a job without its query, which may identify the person. `None` if the role may not read callbacks.
+/// The callback URL of a job, without the query and the fragment, which may identify the person. `None` if the job does
+/// not exist, or if the database role may not read callback URLs.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -176,7 +177,7 @@ pub async fn callback(pool: &PgPool, id: JobId) -> Result<Option<String>, Error>
     in_time(async { Ok(callback.fetch_optional(pool).await?) }).await
 }
 
-/// The steps of these jobs that started since a time, in order of time.
+/// The steps of the given jobs that started at or after `since`, oldest first.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -198,7 +199,7 @@ pub async fn steps(pool: &PgPool, jobs: &[JobId], since: DateTime<Utc>) -> Resul
     in_time(async { Ok(steps.fetch_all(pool).await?) }).await
 }
 
-/// What Mailgun reported about a job's mail, in order of time.
+/// The events that Mailgun reported about a job's mail, oldest first.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -218,7 +219,7 @@ pub async fn events(pool: &PgPool, id: JobId) -> Result<Vec<ReportedEvent>, Erro
     in_time(async { Ok(events.fetch_all(pool).await?) }).await
 }
 
-/// The job whose request superseded this one: the person's next request that was not a double click.
+/// The job that superseded `job`: the person's next job that was not caused by a double click.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -244,7 +245,7 @@ pub async fn successor(pool: &PgPool, job: &JobDetails) -> Result<Option<Related
     in_time(async { Ok(next.fetch_optional(pool).await?) }).await
 }
 
-/// The job whose request this one repeats: the person's previous request that was not a double click itself.
+/// The job whose request `job` repeats: the person's previous job that was not itself caused by a double click.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -270,7 +271,7 @@ pub async fn repeated(pool: &PgPool, job: &JobDetails) -> Result<Option<RelatedJ
     in_time(async { Ok(previous.fetch_optional(pool).await?) }).await
 }
 
-/// The suppression of an address, which may have ended.
+/// The suppression of an address. The suppression may already have ended.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -283,7 +284,7 @@ pub async fn suppression(pool: &PgPool, recipient: &str) -> Result<Option<Suppre
     in_time(async { Ok(suppression.fetch_optional(pool).await?) }).await
 }
 
-/// The newest job of a person, at any time, and how many other jobs of the person are from the 24 hours before `now`.
+/// A person's newest job, however old, and the number of the person's other jobs from the 24 hours before `now`.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].

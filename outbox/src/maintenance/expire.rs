@@ -1,4 +1,4 @@
-//! Ends jobs that waited past their deadline, because a sign-in mail is useless after that.
+//! Ends jobs that are still waiting after their deadline, because their sign-in mails would come too late to be useful.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::{
 /// Maximum number of jobs that one statement ends.
 const BATCH: usize = 1_000;
 
-/// Ends the waiting jobs whose deadline has passed, and returns them. It does not end running jobs: the seal checks
-/// their deadline.
+/// Ends the waiting jobs whose deadline has passed, and returns them. Does not end running jobs: their deadline is
+/// checked when their link is sealed.
 ///
-/// A job ends as `expired`. It ends as `sent` if Mailgun has reported that it accepted the mail of an attempt whose response
-/// was lost.
+/// A job ends as `expired`, or as `sent` if Mailgun has reported that it accepted the mail from an attempt whose
+/// response was lost.
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub async fn expire(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
     let mut ended = vec![];
     loop {
@@ -58,12 +58,12 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
               insert into email_jobs
               select ended.*
               from gone,
-                -- Mailgun has reported that it accepted an earlier attempt.
+                -- True if Mailgun has reported that it accepted the mail from an earlier attempt.
                 lateral (select (gone.job).delivery is not null as taken) as known
                 left join (
                   select
                     coalesce(code, name || '_rate_limited') as code,
-                    coalesce(message, initcap(name) || ' asked for a pause that was longer than this job could wait.') as message
+                    coalesce(message, initcap(name) || ' requested a pause that was longer than this job could wait.') as message
                   from upstreams
                   where stopped_by is not null
                     or paused_until > clock_timestamp()
@@ -71,7 +71,7 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
                   limit 1
                 ) as held on true
                 left join lateral (
-                  select 'paused' as code, format('An operator had paused %s until %s.', target, to_char(ends_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"')) as message
+                  select 'paused' as code, format('An operator paused %s until %s.', target, to_char(ends_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"')) as message
                   from operator_pauses
                   where ends_at > clock_timestamp()
                     and (portal is null or portal = (gone.job).portal)
@@ -81,12 +81,12 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
                 email_job_ended(
                   gone.job,
                   case when taken then 'sent' else 'expired' end,
-                  -- The reason of the last attempt, if there was one; otherwise what held up the workers.
+                  -- The code of the last failed attempt, or else the reason why workers claimed no jobs.
                   case when not taken then coalesce((gone.job).code, paused.code, held.code, 'deadline_passed') end,
                   case
                     when taken then null
                     when (gone.job).code is not null then (gone.job).message
-                    else coalesce(paused.message, held.message, 'No worker was free before its deadline.')
+                    else coalesce(paused.message, held.message, 'No worker was free before the job''s deadline.')
                   end,
                   statement_timestamp()
                 ) as ended

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The number of rows of a table that contained something about the person.
+/// The number of rows in one table that contained data about the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     /// The table.
@@ -19,10 +19,11 @@ pub struct Forgotten {
     pub rows: u64,
 }
 
-/// Erases an address. Its open jobs end. The rows of all jobs for the address are kept, but the address is removed from them.
+/// Ends the open jobs for an address, and removes the person's data from all tables. The rows of jobs, attempts, events
+/// and operators' actions are kept without that data.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was removed.
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub async fn forget(pool: &PgPool, address: &Email) -> Result<Vec<Forgotten>, Error> {
     let rows = persist!(&mut Session::of(pool), |connection| async {
         let forget =

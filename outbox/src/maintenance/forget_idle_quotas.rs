@@ -6,14 +6,14 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// Maximum value of the setting `DUPLICATE_WINDOW`.
+/// Maximum value of the `DUPLICATE_WINDOW` setting.
 pub const LONGEST_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
 
-/// Maximum number of rows that one statement deletes, so that it locks them only for a moment.
+/// Maximum number of rows that one statement deletes, so that the rows are locked only briefly.
 const BATCH: u64 = 5_000;
 
-/// Deletes rows whose windows are all unused and whose last request is so old that a repeat would not count as a duplicate.
-/// Returns the number of deleted rows.
+/// Deletes the quota rows whose windows are all unused and whose last request is so old that a new request cannot be
+/// its duplicate. Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -33,7 +33,7 @@ pub async fn forget_idle_quotas(pool: &PgPool) -> Result<u64, Error> {
                 )
                 and (last_at is null or last_at < clock_timestamp() - make_interval(secs => $2))
               limit $1
-              -- A locked row is about to be used.
+              -- A request or another worker is using a row that is locked.
               for update skip locked
             )
             ",

@@ -1,6 +1,7 @@
-//! Periodic tasks: rescue jobs whose worker died, expire late jobs, roll up counts, and delete what is no longer needed.
+//! Periodic tasks: rescue jobs whose worker died, expire late jobs, roll up counts, and delete rows that are no longer
+//! needed.
 //!
-//! Every worker runs these tasks. Each task is safe to run on several workers at once.
+//! Every worker runs these tasks. Each task is safe to run on several workers at the same time.
 
 pub(crate) mod expire;
 pub(crate) mod forget;

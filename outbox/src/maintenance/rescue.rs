@@ -1,4 +1,4 @@
-//! Rescues jobs whose worker died: their lease has expired, so they are requeued at once.
+//! Rescues jobs whose worker died, by requeueing them once their lease has expired.
 
 use std::time::Duration;
 
@@ -19,25 +19,25 @@ use crate::{
 
 const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 
-/// What a rescue did.
+/// The result of [`rescue`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescued {
-    /// Number of jobs that were requeued, including those in `superseded`.
+    /// Number of jobs that were requeued, plus the number of jobs in `ended`.
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
     pub exhausted: Vec<EndedJob>,
-    /// Jobs that ended instead of waiting again, because a newer request of their recipient is waiting or an operator has
-    /// cancelled them.
+    /// Jobs that ended instead of waiting again, because a newer request from the same recipient is waiting or because
+    /// an operator has cancelled the job.
     pub ended: Vec<EndedJob>,
 }
 
-/// Requeues running jobs whose lease has expired. A job that has used up `max_attempts` ends as failed (`attempts_exhausted`),
-/// because the job itself may crash its workers.
+/// Requeues up to 1,000 running jobs whose lease has expired. A job that has used up `max_attempts` ends as failed
+/// (`attempts_exhausted`), because the job itself may be what crashes the workers.
 ///
-/// Several workers may do this at the same time: the fencing token lets only one worker change a job.
+/// Several workers may call this function at the same time: the fencing token lets only one of them change a job.
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> {
     let lost = sqlx::query!(
         r#"
@@ -67,13 +67,12 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
             age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
         };
         if row.attempt >= max_attempts {
-            let why =
-                format!("The worker that made the last attempt (attempt {}) stopped renewing the lease.", row.attempt);
+            let why = format!("The worker of the last attempt (attempt {}) stopped renewing the lease.", row.attempt);
             let end = JobEnd::Failed(Failure::new(ATTEMPTS_EXHAUSTED, why));
             exhausted.push(Finish { lease, end, step: None });
             failed.push(ended("failed", ATTEMPTS_EXHAUSTED));
         } else {
-            let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
+            let why = Failure::new("worker_lost", "The worker stopped renewing the job's lease.");
             again.push(Requeue {
                 lease,
                 delay: Duration::ZERO,
@@ -85,7 +84,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
             endable.push(ended("superseded", "newer_request"));
         }
     }
-    // Another worker may have rescued some of these jobs, so only writes that took effect count.
+    // Count only the writes that took effect: another worker may have rescued some of these jobs.
     let mut rescued = Rescued::default();
     if !exhausted.is_empty() {
         let ended = finish(pool, &exhausted).await?;

@@ -1,4 +1,4 @@
-//! The hourly counts behind `email_delivery_by_domain`.
+//! The hourly counts that the view `email_delivery_by_domain` sums up.
 
 use std::time::Duration;
 
@@ -6,17 +6,18 @@ use sqlx::PgPool;
 
 use crate::postgres::error::{Error, in_time};
 
-/// Counts the jobs and reports since the last call, for at most one hour. Returns true if there is more to count: the caller
-/// should then call this function again. Returns false at once if another worker is counting.
+/// Counts the sent jobs and the Mailgun events that have not been counted yet: at most one hour of them per call, and
+/// none from the last 15 seconds. Returns true if there is more to count, in which case the caller should call this
+/// function again. Returns false immediately if another worker is counting.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was counted.
+/// [`Error::Database`] or [`Error::TimedOut`]. The next call counts what was not counted.
 pub async fn roll_up(pool: &PgPool) -> Result<bool, Error> {
     let more = sqlx::query_scalar!(r#"select email_roll_up() as "more!""#);
     in_time(async { Ok(more.fetch_one(pool).await?) }).await
 }
 
-/// Deletes counts of hours older than `after`, and returns the number of rows.
+/// Deletes the counts for hours that began more than `after` ago, and returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -7,18 +7,19 @@ use url::Url;
 /// Why a string is not a callback URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackUrlError {
-    /// It is longer than [`CallbackUrl::MAX_BYTES`].
-    #[error("it is longer than 8192 bytes")]
+    /// The string is longer than [`CallbackUrl::MAX_BYTES`].
+    #[error("the value is longer than 8192 bytes")]
     TooLong,
-    /// It is not an absolute http or https URL with a host, or it contains spaces or control characters.
-    #[error("it is not an http or https URL")]
+    /// The string is not an absolute http or https URL with a host, or it contains a character that is not printable
+    /// ASCII, such as a space.
+    #[error("the value is not an absolute http or https URL in printable ASCII")]
     Malformed,
 }
 
 /// An absolute URL that a sign-in link takes the person to: origin, path, and possibly `?next=`.
 ///
-/// The text is kept exactly as it was given, because Supabase's answer is compared with it and sealed links are bound to
-/// it.
+/// The text is kept exactly as it was given, because the redirect in Supabase's response is compared with it, and
+/// sealed links are bound to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallbackUrl {
     text: String,
@@ -26,7 +27,7 @@ pub struct CallbackUrl {
 }
 
 impl CallbackUrl {
-    /// Longest URL that `email_jobs.callback_url` accepts, in bytes.
+    /// Maximum length of a URL in `email_jobs.callback_url`, in bytes.
     pub const MAX_BYTES: usize = 8_192;
 
     /// Parses an absolute http or https URL.
@@ -38,7 +39,8 @@ impl CallbackUrl {
         if text.len() > Self::MAX_BYTES {
             return Err(CallbackUrlError::TooLong);
         }
-        // The URL parser drops line breaks and trims spaces, but the text is sent unchanged and would still contain them.
+        // The URL parser drops line breaks and trims spaces, but the text is sent unchanged and would still contain
+        // them.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(CallbackUrlError::Malformed);
         }
@@ -72,8 +74,8 @@ impl CallbackUrl {
         kept + 3 * (self.text.len() - kept)
     }
 
-    /// Origin and path, without query and fragment. An operator configures this part. The caller of the api chooses at most the
-    /// label or port that a wildcard in the setting stands for.
+    /// The origin and path, without the query and fragment. An operator configures the origin and path. A caller of the
+    /// api can choose only the label or port that a wildcard in the setting stands for.
     #[must_use]
     pub fn origin_and_path(&self) -> String {
         format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_is_kept_and_its_parts_are_known() {
+    fn a_url_keeps_its_text_and_is_split_into_its_parts() {
         for (text, host, origin_and_path) in [
             (
                 "https://portal.example.com/auth/callback?next=%2Fa%2Fb",

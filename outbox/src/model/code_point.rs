@@ -1,11 +1,12 @@
-//! Invisible characters, and how messages name them.
+//! Invisible characters, and how messages show them.
 
 use std::fmt;
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
-/// A character that a message shows as its code point and, for a common character, its name (`U+200B zero width space`). The
-/// character itself is not shown, because it may be invisible or change how the rest of the message is displayed.
+/// A character that messages show as its code point, followed by its name if the character is a common one (`U+200B
+/// zero width space`). The character itself is not shown, because it may be invisible or change how the rest of the
+/// message is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodePoint(pub char);
 
@@ -23,7 +24,7 @@ impl CodePoint {
         CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(self.0)
     }
 
-    /// Unicode's name, for characters that people often paste without noticing.
+    /// The name of a character that people often paste without noticing. `None` for other characters.
     fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             '\u{ad}' => "soft hyphen",
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_names_the_code_point_and_shows_no_character() {
+    fn an_invisible_character_is_shown_as_its_code_point_and_name() {
         for (text, named) in [
             ("a\u{200b}b", Some("U+200B zero width space")),
             ("\u{feff}\u{200b}", Some("U+FEFF byte order mark")),

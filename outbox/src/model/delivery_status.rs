@@ -6,23 +6,23 @@
 pub enum DeliveryStatus {
     /// Mailgun accepted the mail.
     Accepted,
-    /// The recipient's server refused it for now. Mailgun retries.
+    /// The recipient's server refused the mail temporarily. Mailgun retries.
     Deferred,
-    /// The recipient's server accepted it.
+    /// The recipient's server accepted the mail.
     Delivered,
-    /// Mailgun gave up although the mailbox may exist: delivery took too long, the mailbox was full, or a policy of the
-    /// server forbade the mail.
+    /// Mailgun gave up although the mailbox may exist: delivery took too long, the mailbox was full, or the recipient's
+    /// server rejected the mail because of a policy.
     Undelivered,
-    /// The recipient's server refused it permanently.
+    /// The recipient's server refused the mail permanently.
     Bounced,
-    /// Delivered, and then reported as spam by the recipient.
+    /// The mail was delivered, and then reported as spam by the recipient.
     Complained,
-    /// Mailgun did not try: the address is on Mailgun's list of bounces, complaints or unsubscribes.
+    /// Mailgun did not try to deliver: the address is on Mailgun's list of bounces, complaints or unsubscribes.
     Suppressed,
 }
 
 impl DeliveryStatus {
-    /// All values, in the order of a delivery.
+    /// All delivery statuses.
     pub const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Deferred,
@@ -33,7 +33,7 @@ impl DeliveryStatus {
         Self::Suppressed,
     ];
 
-    /// Whether this status is final, except that a complaint can still follow.
+    /// Whether the status is final. The recipient can still complain after a final status.
     #[must_use]
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Accepted | Self::Deferred)

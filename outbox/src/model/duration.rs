@@ -1,18 +1,19 @@
-//! The notation of durations in settings, such as `15m`. Quotas and the settings of both programs use it.
+//! The notation for durations in the settings of both programs, such as `15m`. Quotas use it as well.
 
 use std::time::Duration;
 
 /// Longest duration that a setting may specify.
 const LONGEST_SECONDS: u64 = 366 * 86_400;
 
-/// Parses a whole number and one unit, `s`, `m`, `h` or `d`: from `1s` to `366d`. White space around the text is ignored.
+/// Parses a duration from `1s` to `366d`: a whole number followed by the unit `s`, `m`, `h` or `d`. White space around
+/// the text is ignored.
 ///
 /// ```
 /// assert_eq!(outbox::parse_duration("15m"), Ok(std::time::Duration::from_secs(900)));
 /// ```
 ///
 /// # Errors
-/// A message that tells the operator what is wrong with the setting.
+/// A message for the operator that explains what is wrong with the setting.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is not a duration like 10s, 15m, 1h or 1d");
@@ -27,7 +28,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let number: u32 = number.parse().map_err(|_| wrong())?;
     match u64::from(number) * seconds {
         0 => Err(format!("`{text}` is zero: use at least 1s")),
-        total if total > LONGEST_SECONDS => Err(format!("`{text}` is more than a year")),
+        total if total > LONGEST_SECONDS => Err(format!("`{text}` is too long: use at most 366d")),
         total => Ok(Duration::from_secs(total)),
     }
 }
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_a_number_and_a_unit() {
+    fn a_duration_is_a_number_and_a_unit() {
         for (text, seconds) in [("1s", 1), ("15m", 900), ("1h", 3_600), ("1d", 86_400), (" 90s ", 90)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }

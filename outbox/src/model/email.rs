@@ -9,13 +9,13 @@ use super::{code_point::CodePoint, email_domain, mailbox::Mailbox};
 /// Why the input is not an email address. The message is for the person who typed the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// It is empty or contains only spaces.
+    /// The input is empty, or contains only white space and invisible characters.
     #[error("Enter an email address.")]
     Empty,
-    /// It is longer than 254 characters, or longer than 254 bytes once its domain is in punycode.
+    /// The input is longer than 254 characters, or longer than 254 bytes once its domain is in punycode.
     #[error("An email address can have at most 254 characters.")]
     TooLong,
-    /// It is not exactly one `local@host`.
+    /// The input is not exactly one address of the form `local@host`.
     #[error("Enter one email address, like name@example.com.")]
     Shape,
     /// There is an invisible character inside the address.
@@ -23,7 +23,7 @@ pub enum EmailError {
     Invisible(CodePoint),
     /// The part before the `@` is not ASCII.
     #[error(
-        "Before the @, an address can have only the letters a to z without accents, digits, and symbols such as . _ - +."
+        "Before the @, an address can contain only unaccented letters (a to z), digits, and symbols such as . _ - +."
     )]
     NonAsciiLocalPart,
     /// The part before the `@` has more than 64 bytes.
@@ -39,29 +39,31 @@ pub enum EmailError {
 
 /// One email address, in lower-case ASCII and at most 254 bytes long. Domain labels in other scripts are in punycode.
 ///
-/// The syntax is that of HTML's `<input type=email>`, which Supabase Auth also checks (internal/api/mail.go). It allows no
-/// comma, quote, bracket or space: Mailgun splits `to` at commas, and one field must never become two recipients.
+/// The syntax is that of HTML's `<input type=email>`, which Supabase Auth also requires (internal/api/mail.go). It
+/// allows no comma, double quote, angle bracket or space: Mailgun splits `to` at commas, and one field must never
+/// become two recipients.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Email(String);
 
 impl Email {
-    /// Longest address that SMTP allows (RFC 5321 §4.5.3.1.3, without the angle brackets). The limit applies to the bytes of
-    /// the address, and to the characters of the input before normalisation and trimming.
+    /// Maximum length of an address in SMTP (RFC 5321 §4.5.3.1.3, without the angle brackets). The limit applies to the
+    /// bytes of the address, and to the characters of the input before normalisation and trimming.
     pub const MAX_LENGTH: usize = 254;
-    /// Longest part before the `@` (RFC 5321 §4.5.3.1.1), in bytes.
+    /// Maximum length of the part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
     const MAX_LOCAL_LENGTH: usize = 64;
 
-    /// Reads an address as a person or a form sends it.
+    /// Parses an address as a person typed it or a form sent it.
     ///
     /// # Errors
-    /// [`EmailError`] if it is not exactly one address.
+    /// [`EmailError`] if the text is not exactly one address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        // Checked before trimming: a line break at the end could start a mail header.
+        // Check before trimming, so that a line break at the end is refused and not just removed: line breaks are used
+        // to inject mail headers.
         if text.chars().any(char::is_control) {
             return Err(EmailError::Shape);
         }
-        // Normalising can make the text 18 times as long, so the input is bounded first. The OpenAPI document states the
-        // same limit.
+        // Normalising can make the text 18 times as long, so the length of the input is checked first. The OpenAPI
+        // document contains the same limit.
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
@@ -87,11 +89,11 @@ impl Email {
         Ok(Self(address))
     }
 
-    /// Reads the address from a row. An earlier version of `parse` may have accepted it, and earlier versions were less strict
-    /// about domains without a dot, punycode, and the length of the local part.
+    /// Reads an address from a row. The address may have been accepted by an earlier version of `parse`. Earlier
+    /// versions were less strict about domains without a dot, punycode, and the length of the local part.
     ///
     /// # Errors
-    /// [`EmailError::Shape`] if no version can have written it.
+    /// [`EmailError::Shape`] if no version of `parse` can have accepted the address.
     pub fn from_stored(text: &str) -> Result<Self, EmailError> {
         let is_label = |label: &str| {
             let is_plain = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -114,7 +116,7 @@ impl Email {
     /// The mailbox that the address reaches.
     #[must_use]
     pub fn mailbox(&self) -> Mailbox {
-        let (local, host) = self.0.split_once('@').expect("`parse` has found one `@`");
+        let (local, host) = self.0.split_once('@').expect("an `Email` contains one `@`");
         Mailbox::of(local, host)
     }
 }
@@ -132,7 +134,7 @@ fn check_local(local: &str) -> Result<(), EmailError> {
     }
 }
 
-/// `atext` of RFC 5322 and the dot: what HTML allows before the `@`.
+/// Whether HTML allows this character in the part before the `@`: `atext` of RFC 5322, or a dot.
 fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte)
 }
@@ -223,14 +225,14 @@ mod tests {
         assert_eq!(Email::parse(" \u{a0} \u{200b}"), Err(EmailError::Empty));
         assert_eq!(Email::parse(&format!("{}@b.c", "a".repeat(65))), Err(EmailError::LongLocalPart));
         assert_eq!(Email::parse(&format!("a@{}", "b.".repeat(126) + "c")), Err(EmailError::TooLong));
-        // 254 characters, but more than 254 bytes as punycode.
+        // This address has fewer than 254 characters, but more than 254 bytes once its domain is in punycode.
         let domain = format!("{0}.{0}.{0}.{0}.example", "ü".repeat(45));
         assert!(matches!(Email::parse(&format!("{}@{domain}", "a".repeat(61))), Err(EmailError::TooLong)));
         assert_eq!(Email::parse(&"\u{fdfa}".repeat(100_000)), Err(EmailError::TooLong));
     }
 
     #[test]
-    fn a_local_part_that_is_not_ascii_is_refused_and_the_message_says_so() {
+    fn a_local_part_that_is_not_ascii_is_refused_with_its_own_message() {
         for text in ["jürgen@example.com", "почта@почта.рф", "ß@exämple.com", "ａé@example.com"] {
             let error = Email::parse(text).unwrap_err();
             assert_eq!(error, EmailError::NonAsciiLocalPart, "{text}");
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn invisible_characters_are_stripped_at_the_ends_and_named_inside() {
+    fn invisible_characters_are_trimmed_at_the_ends_and_refused_inside() {
         for invisible in ['\u{feff}', '\u{200b}', '\u{200e}', '\u{202d}', '\u{202c}', '\u{2060}', '\u{ad}', '\u{3164}']
         {
             let text = format!("{invisible} {invisible}hello@example.com{invisible}{invisible} ");
@@ -256,7 +258,7 @@ mod tests {
         );
     }
 
-    /// `parse` relies on this: it looks for invisible characters only before NFKC.
+    /// `parse` looks for invisible characters only before it normalises the text to NFKC, so NFKC must not add any.
     #[test]
     fn normalising_never_creates_an_invisible_character() {
         for c in ('\0'..=char::MAX).filter(|&c| !CodePoint(c).is_invisible()) {

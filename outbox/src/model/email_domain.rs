@@ -1,7 +1,8 @@
 //! The domain of an email address, in the form that DNS and SMTP use: ASCII, with punycode for labels in other scripts.
 //!
-//! The checks of UTS #46 are not strict enough for an address that a person types: UTS #46 accepts emoji, and deletes invisible
-//! characters. So each label is checked before it is encoded. A label that is already punycode is decoded and must be valid.
+//! The checks of UTS #46 are not strict enough for an address that a person types: UTS #46 accepts emoji, and deletes
+//! invisible characters. So each label is checked before it is encoded. A label that is already punycode must decode to
+//! a valid label.
 
 use icu_properties::{
     CodePointMapData,
@@ -18,9 +19,9 @@ use super::{code_point::CodePoint, email::EmailError};
 /// `xn--mller-kva.example`. The domain must be in Unicode Normalization Form KC.
 ///
 /// # Errors
-/// [`EmailError::Domain`] if it is not a domain, [`EmailError::NoDot`] if it has a single label.
+/// [`EmailError::Domain`] if the text is not a domain, [`EmailError::NoDot`] if the domain has a single label.
 pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
-    // UTS #46 also reads the ideographic full stop as a dot.
+    // UTS #46 also treats the ideographic full stop as a dot.
     let labels: Vec<&str> = domain.split(['.', '\u{3002}']).collect();
     if !labels.iter().all(|label| is_label(label)) {
         return Err(EmailError::Domain);
@@ -29,16 +30,16 @@ pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
         return Err(EmailError::NoDot);
     }
     let domain = labels.join(".");
-    // Maps to lower case; checks lengths, the bidi rule, marks at the beginning, joiners in context (CONTEXTJ), and that
-    // punycode is the canonical encoding of a valid label. ASCII labels such as `ab--cd` exist, so hyphens are checked only at
-    // the ends of a label.
+    // This call maps the domain to lower case. It checks lengths, the bidi rule, marks at the start of a label, joiners
+    // in context (CONTEXTJ), and that punycode is the canonical encoding of a valid label. ASCII labels such as
+    // `ab--cd` exist, so hyphens are checked only at the ends of a label.
     Uts46::new()
         .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
         .map(Into::into)
         .map_err(|_| EmailError::Domain)
 }
 
-/// Letters, marks, digits and inner hyphens.
+/// Whether a label contains only letters, marks, digits and inner hyphens, with no hyphens in reserved positions.
 fn is_label(label: &str) -> bool {
     !label.is_empty()
         && label.chars().all(is_label_char)
@@ -47,8 +48,8 @@ fn is_label(label: &str) -> bool {
         && !has_reserved_hyphens(label)
 }
 
-/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens as its third and fourth characters. Hyphens in these
-/// positions are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
+/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens as its third and fourth characters. Hyphens in
+/// these positions are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
 fn has_reserved_hyphens(label: &str) -> bool {
     let encoded = label.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("xn--")).map(|_| &label[4..]);
     let unicode = match encoded {
@@ -70,7 +71,7 @@ fn is_label_char(c: char) -> bool {
         )
         // The Chinese and Japanese zero. Unicode classifies it as a letter number, like the Roman numerals.
         || c == '〇';
-    // Some of these characters are invisible, such as variation selectors, and UTS #46 deletes them.
+    // Some marks and letters, such as variation selectors, are invisible, and UTS #46 deletes them.
     is_letter_mark_or_digit && !CodePoint(c).is_invisible()
 }
 
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_of_another_script_becomes_punycode() {
+    fn a_domain_in_another_script_becomes_punycode() {
         for (domain, ascii) in [
             ("example.com", "example.com"),
             ("Mail.EXAMPLE.co", "mail.example.co"),
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_has_letters_marks_digits_and_hyphens_only() {
+    fn a_label_contains_only_letters_marks_digits_and_hyphens() {
         for domain in [
             "",
             ".",
@@ -132,7 +133,8 @@ mod tests {
             "☃.example",
             "√.example",
             "½.example",
-            // A label cannot begin with a mark, and a label in Arabic or Hebrew cannot continue with left-to-right text.
+            // A label cannot begin with a mark, and a label that begins with a Hebrew letter cannot contain Latin
+            // letters.
             "\u{301}a.example",
             "אבגabc.example",
             "ü-.example",
@@ -153,7 +155,7 @@ mod tests {
         for label in ["xn--", "xn---", "xn--a", "xn--a-", "xn--abc-", "xn--0", "xn--99999999", "xn--mller-kva-"] {
             assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{label}");
         }
-        // Punycode of strings that are not valid labels, or not in the form that UTS #46 maps labels to.
+        // The punycode of strings that are not valid labels, or that UTS #46 would map to other labels.
         for text in [
             "mÜller",
             "oﬃce",
@@ -186,7 +188,7 @@ mod tests {
     /// `is_label` checks a label only before UTS #46 maps it, so the mapping must not delete characters or add dots.
     #[test]
     fn no_character_of_a_label_is_deleted_or_becomes_a_dot() {
-        // Skips 100,000 ideographs and Hangul syllables, which have no case.
+        // To save time, skip 100,000 ideographs and Hangul syllables: the mapping to lower case does not affect them.
         let others = ('\u{80}'..'\u{3400}').chain('\u{a000}'..'\u{ac00}').chain('\u{d7a4}'..'\u{20000}');
         for c in others.chain('\u{e0000}'..'\u{e1000}').filter(|&c| is_label_char(c)) {
             let Ok(ascii) = to_ascii(&format!("a{c}.example")) else { continue };

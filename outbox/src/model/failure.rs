@@ -10,14 +10,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure. A code or message that is too long for its column is cut.
+    /// Creates a failure. A code or message that is too long for its column is truncated.
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: fit(code.into(), 64), message: fit(message.into(), 1_000) }
     }
 }
 
-/// Cuts text to at most `max_bytes` at a character boundary, and removes NUL, which Postgres does not store.
+/// Truncates text to at most `max_bytes` at a character boundary, and removes NUL, which Postgres cannot store.
 fn fit(mut text: String, max_bytes: usize) -> String {
     text.retain(|c| c != '\0');
     text.truncate(text.floor_char_boundary(max_bytes));

@@ -14,16 +14,16 @@ pub enum JobState {
     Sent,
     /// Ended without success.
     Failed,
-    /// Not sent by its deadline.
+    /// The mail was not sent by the job's deadline.
     Expired,
-    /// Replaced by a newer request, or a repeat of the previous request.
+    /// Superseded by a newer request, or created by a double click.
     Superseded,
     /// Cancelled by an operator.
     Cancelled,
 }
 
 impl JobState {
-    /// All values, in the order of a job's life.
+    /// All states, the open ones first.
     pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Running,

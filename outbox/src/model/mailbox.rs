@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-/// The mailbox that an address reaches, as far as we can tell: the address without `+tag`, and at Gmail also without dots.
+/// The mailbox that an address reaches, as far as we can tell: the address without `+tag`, and at Gmail also without
+/// dots.
 ///
-/// It is the key of a recipient's quota. If the address were the key, each tag would have its own quota. Only
-/// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create a `Mailbox`.
+/// The mailbox is the key of a recipient's quota. If the address were the key, each tag would have its own quota. A
+/// `Mailbox` is created only by [`Email::mailbox`](super::email::Email::mailbox) and from rows of `recipient_quotas`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(String);
 
@@ -24,7 +25,7 @@ impl Mailbox {
         })
     }
 
-    /// Creates a mailbox from the key of a row of `recipient_quotas`, without checks.
+    /// Creates a mailbox from the key of a row of `recipient_quotas`, without checking the key.
     pub(crate) fn from_key(key: String) -> Self {
         Self(key)
     }

@@ -1,4 +1,5 @@
-//! The types that describe jobs: ids and leases, addresses, callback URLs, steps, quotas. They contain rules, but no SQL.
+//! The types that describe jobs: ids and leases, addresses, callback URLs, steps, quotas. They contain validation
+//! rules, but no SQL.
 
 pub(crate) mod callback_url;
 pub(crate) mod code_point;

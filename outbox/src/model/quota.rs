@@ -1,8 +1,8 @@
 //! Quotas: a number of requests per window, enforced with GCRA (the generic cell rate algorithm).
 //!
-//! Each window has one theoretical arrival time (TAT). A request moves the TAT forward by `window ÷ limit`, and is accepted if
-//! the TAT is then at most one window ahead. This rule allows a full burst first and an even rate afterwards, without a counter
-//! to reset.
+//! Each window has one theoretical arrival time (TAT). A request is accepted if moving the TAT forward by `window ÷
+//! limit` leaves it at most one window ahead of the current time. Only an accepted request moves the TAT. This rule
+//! allows a full burst first and an even rate afterwards, without a counter to reset.
 
 use std::{str::FromStr, time::Duration};
 
@@ -20,7 +20,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// Part of the window that one request uses up.
+    /// How much of the window one request uses up.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.window / self.limit
@@ -35,12 +35,12 @@ impl FromStr for Quota {
             text.trim().split_once('/').ok_or_else(|| format!("`{text}` is not a quota like 10/15m"))?;
         match limit.parse() {
             Ok(limit @ 1..=1_000_000) => Ok(Self { limit, window: parse_duration(window)? }),
-            _ => Err(format!("`{limit}` is not a number of requests from 1 to 1000000")),
+            _ => Err(format!("`{limit}` is not a valid number of requests: use a whole number from 1 to 1000000")),
         }
     }
 }
 
-/// Several quotas that must all be met. Written `10/15m,30/1d`.
+/// Several quotas, all of which must allow a request. Written `10/15m,30/1d`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas(Vec<Quota>);
 
@@ -58,13 +58,13 @@ impl Quotas {
         self.0.iter()
     }
 
-    /// Part of each window that one request uses up.
+    /// How much of each window one request uses up.
     pub(crate) fn intervals(&self) -> impl Iterator<Item = Duration> {
         self.0.iter().map(Quota::interval)
     }
 
-    /// Returns the TATs after one more request, or the time to wait until a request would be accepted. A refused request uses
-    /// up nothing.
+    /// Returns the TATs after one more request, or the time to wait until a request would be accepted. A refused
+    /// request uses up none of the quota.
     ///
     /// `tats` are the stored TATs. If a TAT is missing, its window counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {
@@ -73,8 +73,8 @@ impl Quotas {
         for (index, quota) in self.0.iter().enumerate() {
             let window = TimeDelta::from_std(quota.window).unwrap_or(TimeDelta::MAX);
             let interval = TimeDelta::from_std(quota.interval()).unwrap_or(TimeDelta::MAX);
-            // The upper bound matters only after an operator has tightened the quota: a stored TAT may then be more than one
-            // new window ahead, and is moved back to the end of that window.
+            // The upper bound moves back a TAT that is more than one window ahead, for example because an operator has
+            // shortened the window.
             let tat = tats.get(index).copied().unwrap_or(now).clamp(now, now + window) + interval;
             wait = wait.max(tat - now - window);
             moved.push(tat);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_window_must_be_met_and_the_longest_wait_is_returned() {
+    fn every_quota_must_allow_a_request_and_the_longest_wait_is_returned() {
         let quotas: Quotas = "2/10s, 3/1h".parse().unwrap();
         let mut tats = vec![];
         for second in [0, 0, 5] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tightened_setting_cuts_old_debt_to_its_window() {
+    fn a_stored_tat_is_moved_back_if_the_window_was_shortened() {
         let quotas: Quotas = "2/10s".parse().unwrap();
         assert_eq!(quotas.admit(&[at(86_400)], at(0)), Err(Duration::from_secs(5)));
     }

@@ -1,21 +1,21 @@
 //! The portal's host as a mail shows it.
 
-/// The portal's host as a mail shows it, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The api
-/// reads the host from its settings, so that a stranger cannot put text into somebody's mail.
+/// The portal's host as a mail shows it, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The
+/// api reads the host from its settings, so that a stranger cannot put text into another person's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownHost(String);
 
 /// The text is not a host: it is empty, longer than [`ShownHost::MAX_BYTES`], or contains characters that a host cannot
 /// contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not a host")]
+#[error("the value is not a host")]
 pub struct ShownHostError;
 
 impl ShownHost {
-    /// Longest host that `email_jobs.shown_host` accepts, in bytes.
+    /// Maximum length of a host in `email_jobs.shown_host`, in bytes.
     pub const MAX_BYTES: usize = 512;
 
-    /// Parses a host. It may be in Unicode.
+    /// Parses a host, which may be in Unicode.
     ///
     /// # Errors
     /// [`ShownHostError`].

@@ -9,7 +9,7 @@ use super::failure::Failure;
 /// A step of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Ask Supabase Auth for the link.
+    /// Request the link from Supabase Auth.
     GenerateLink,
     /// Hand the mail to Mailgun.
     Send,
@@ -29,13 +29,13 @@ impl Step {
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// It succeeded.
+    /// The step succeeded.
     Ok,
-    /// It had no effect. The job is retried.
+    /// The step failed without having an effect. It can be retried.
     Retry,
-    /// It may have taken effect. The same mail is sent again.
+    /// The step may have taken effect. A retry sends the same mail again.
     Unknown,
-    /// This job can never succeed.
+    /// The job can never succeed.
     Reject,
     /// No job can succeed until an operator changes a setting.
     Configuration,
@@ -65,15 +65,16 @@ pub struct StepRecord {
     pub attempt: i16,
     /// The worker that tried the step, at most 128 bytes.
     pub worker: Arc<str>,
-    /// What was tried.
+    /// The step.
     pub step: Step,
-    /// How it ended.
+    /// How the step ended.
     pub outcome: StepOutcome,
     /// HTTP status of the response, if there was one.
     pub http_status: Option<u16>,
-    /// Why it failed. With [`StepOutcome::Ok`]: why the link of an earlier attempt was replaced, if it was.
+    /// Why the step failed. If the step succeeded: why the link from an earlier attempt was replaced, or `None` if it
+    /// was not replaced.
     pub failure: Option<Failure>,
-    /// When it started, by the worker's clock.
+    /// When the step started, by the worker's clock.
     pub started_at: DateTime<Utc>,
     /// Time from the call to the end of the response.
     pub duration: Duration,

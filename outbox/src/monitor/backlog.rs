@@ -1,5 +1,5 @@
-//! Counts the open jobs and finds the age of the oldest. Each worker runs this query every few seconds, so the query is a
-//! single scan of the open partition, and its cost does not depend on the size of the history.
+//! Counts the open jobs and finds the age of the oldest one. Each worker runs this query every few seconds, so the
+//! query is a single scan of the open partition, and its cost does not depend on the size of the history.
 
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ pub struct Backlog {
     pub state: String,
     /// Number of jobs.
     pub jobs: i64,
-    /// Time since the request of the oldest job; zero if there is none.
+    /// Time since the oldest job was requested. Zero if there is no job.
     pub oldest: Duration,
-    /// Time since the request of the oldest job that was not refused by an upstream and does not wait for a failing hook; zero
-    /// if there is none. The other jobs are left out because strangers can keep them in the queue for as long as they like.
+    /// Time since the oldest job was requested, leaving out jobs that an upstream refused or that are waiting because a
+    /// hook failed. They are left out because strangers could keep such jobs in the queue indefinitely. Zero if there
+    /// are no other jobs.
     pub oldest_unrefused: Duration,
 }
 
-/// Counts the open jobs by state. Returns all three states, even those without jobs.
+/// Counts the open jobs by state. Returns a count for each of the three open states, even if it is zero.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -52,7 +53,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
         .map(|row| Backlog {
             state: row.state,
             jobs: row.jobs,
-            // Zero if the difference is negative because a clock was set back.
+            // The difference is negative if Postgres's clock has been set back. It then counts as zero.
             oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
             oldest_unrefused: Duration::try_from_secs_f64(row.oldest_unrefused).unwrap_or_default(),
         })

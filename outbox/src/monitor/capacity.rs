@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// Publishes the number of jobs that a worker ends per second, measured while there was a backlog.
+/// Publishes the number of jobs that a worker finishes per second, measured while there was a backlog.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -33,18 +33,21 @@ pub async fn publish_capacity(pool: &PgPool, worker: &str, jobs_per_second: f64)
 pub struct Load {
     /// Number of waiting jobs (queued or retrying).
     pub waiting: u32,
-    /// Number of jobs that all workers together finish per second; `None` if no worker had a backlog in the last 30 seconds.
+    /// Number of jobs that all workers together finish per second. `None` if no worker has measured it in the last 30
+    /// seconds.
     pub jobs_per_second: Option<f64>,
-    /// Whether a breaker is open or the slow pace is in force, so that only probes are mailed, or an operator has paused mail.
+    /// Whether mail is stopped, except for probes: a breaker is open, slow mode is on, or an operator has paused all
+    /// mail. Always true in the load of a paused portal.
     pub is_stopped: bool,
-    /// Time until the earliest deadline of a waiting job that no upstream has failed for; `None` if there is no such job.
+    /// Time until the earliest deadline of the waiting jobs. Jobs for which an upstream has failed are left out, except
+    /// in the load of a paused portal. `None` if there are no other jobs.
     pub time_left: Option<Duration>,
 }
 
-/// What an api polls.
+/// The state of the queue, which every api polls.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueueState {
-    /// Load of the queue without the jobs of paused portals, which hold up no other portal.
+    /// Load of the queue without the jobs of paused portals, because they do not delay other portals' jobs.
     pub load: Load,
     /// The portals that operators have paused.
     pub paused_portals: Vec<PausedPortal>,
@@ -55,14 +58,14 @@ pub struct QueueState {
 /// A portal that an operator has paused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PausedPortal {
-    /// Its id.
+    /// The portal's id.
     pub portal: String,
-    /// Load of its own jobs.
+    /// Load of the portal's own jobs.
     pub load: Load,
 }
 
 impl QueueState {
-    /// The load that decides about one more request of a portal.
+    /// The load that decides whether a new request for the portal is accepted.
     #[must_use]
     pub fn load_of(&self, portal: Option<&str>) -> Load {
         let paused = self.paused_portals.iter().find(|paused| Some(paused.portal.as_str()) == portal);
@@ -70,7 +73,7 @@ impl QueueState {
     }
 }
 
-/// Reads the state of the queue. Waiting jobs are counted up to `count_to`.
+/// Reads the state of the queue. The jobs of portals that are not paused are counted only up to `count_to`.
 ///
 /// # Errors
 /// [`Error::Database`].

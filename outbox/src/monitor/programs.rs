@@ -1,6 +1,6 @@
-//! Tracks which programs are running. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all running
-//! programs, so that its health check can show whether the programs' connections exceed the server's limit, and whether
-//! versions or keys differ.
+//! Tracks which programs are running. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all
+//! running programs, so that its health check can show whether the programs' connections exceed the server's limit, and
+//! whether versions or keys differ.
 
 use std::{
     collections::BTreeSet,
@@ -26,50 +26,51 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A running program.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// Unique name. At most 128 bytes.
+    /// The program's unique name. At most 128 bytes.
     pub name: String,
-    /// Which program it is.
+    /// Whether the program is an api or a worker.
     pub kind: ProgramKind,
-    /// Its version. At most 64 bytes.
+    /// The program's version. At most 64 bytes.
     pub version: &'static str,
-    /// The commit that it was built from, if known. At most 64 bytes.
+    /// The commit that the program was built from, if known. At most 64 bytes.
     pub commit: Option<&'static str>,
-    /// Maximum number of connections to Postgres that it opens.
+    /// Maximum number of connections to Postgres that the program opens.
     pub max_connections: u32,
     /// Ids of a worker's sealing keys. The first key encrypts new links. `None` for an api.
     pub sealing_keys: Option<Vec<String>>,
     /// A worker's `LINK_STYLE`: `confirm`, `verify`, `token_hash` or `code`. `None` for an api.
     pub link_style: Option<&'static str>,
-    /// Ids of the keys of confirm links. The first key encrypts new links. `None` without `CONFIRM_KEY`.
+    /// Ids of the keys of confirm links. The first key encrypts new links. `None` if `CONFIRM_KEY` is not set.
     pub confirm_keys: Option<Vec<String>>,
-    /// Ids of the portals that it knows, at most 10,000. `None` without portals. See [`ProgramReporter::set_portals`].
+    /// Ids of the portals in the program's `PORTALS_FILE`, at most 10,000. `None` if the program has no portals. See
+    /// [`ProgramReporter::set_portals`].
     pub portals: Option<Vec<String>>,
 }
 
-/// The programs that are running.
+/// A summary of the running programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProgramsSummary {
-    /// Number of apis.
+    /// Number of running apis.
     pub apis: i64,
-    /// Number of workers.
+    /// Number of running workers.
     pub workers: i64,
-    /// Maximum number of connections that all programs together open.
+    /// Maximum number of connections that all programs together can open.
     pub max_connections: i64,
-    /// Number of connections that the server allows.
+    /// Number of connections that the Postgres server allows.
     pub connections_allowed: i32,
     /// The programs' versions, each with its commit.
     pub versions: Vec<String>,
-    /// The distinct lists of sealing keys among the workers, each with its ids separated by spaces.
+    /// The workers' distinct lists of sealing keys. Each list is one string, with the ids separated by spaces.
     pub sealing_keys: Vec<String>,
     /// Problems that an operator should look at.
     pub warnings: Vec<ProgramsWarning>,
-    /// Ids of the portals that at least one worker knows, sorted. See [`worker_portals`](Self::worker_portals).
+    /// Ids of the portals that at least one worker has loaded, sorted. See [`worker_portals`](Self::worker_portals).
     worker_portals: BTreeSet<String>,
 }
 
 impl ProgramsSummary {
-    /// Ids of the portals that at least one running worker knows. `None` if no worker is running. The set is empty if the
-    /// running workers have no portals, or are of a version that does not report them.
+    /// Ids of the portals that at least one running worker has loaded. `None` if no worker is running. The set is empty
+    /// if the running workers have no portals, or if their version does not report portals.
     pub fn worker_portals(&self) -> Option<&BTreeSet<String>> {
         (self.workers > 0).then_some(&self.worker_portals)
     }
@@ -90,7 +91,7 @@ impl ProgramsWarning {
         ["confirm_keys_differ", "sealing_keys_differ", "too_few_connections", "versions_differ"];
 }
 
-/// Reports one program and keeps the last summary.
+/// Reports one program to the database and keeps the latest summary of all programs.
 #[derive(Debug)]
 pub struct ProgramReporter {
     program: Program,
@@ -99,17 +100,18 @@ pub struct ProgramReporter {
 }
 
 impl ProgramReporter {
-    /// A reporter that has not reported yet.
+    /// Creates a reporter, which has no summary until its first report.
     pub fn new(program: Program) -> Self {
         Self { portals: Mutex::new(program.portals.clone()), program, latest: Mutex::default() }
     }
 
-    /// Replaces the portals that the program knows. The next report has them. Call it after the portals were reloaded.
+    /// Sets the portals that the program reports, starting with the next report. Call this after the portals have been
+    /// reloaded.
     pub fn set_portals(&self, portals: Option<Vec<String>>) {
         *self.portals.lock().unwrap_or_else(PoisonError::into_inner) = portals;
     }
 
-    /// The portals that the program knows. `None` without portals.
+    /// The portals that the program reports. `None` if the program has no portals.
     pub fn portals(&self) -> Option<Vec<String>> {
         self.portals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -117,7 +119,7 @@ impl ProgramReporter {
     /// Reports that the program is running, and logs each new warning.
     ///
     /// # Errors
-    /// [`Error::Database`] or [`Error::TimedOut`]. [`latest`](Self::latest) then returns `None`.
+    /// [`Error::Database`] or [`Error::TimedOut`]. After an error, [`latest`](Self::latest) returns `None`.
     pub async fn report(&self, pool: &PgPool) -> Result<(), Error> {
         let portals = self.portals();
         let reported = in_time(self.program.report(pool, portals.as_deref())).await;
@@ -139,11 +141,13 @@ impl ProgramReporter {
     pub async fn report_stop(&self, pool: &PgPool) {
         let stopped = timeout(STOP_PATIENCE, self.program.report_stop(pool)).await;
         if !matches!(stopped, Ok(Ok(()))) {
-            tracing::debug!("could not delete this program's row in email_programs; it is ignored after 30 seconds");
+            tracing::debug!(
+                "could not delete this program's row in email_programs; the row is ignored after 30 seconds"
+            );
         }
     }
 
-    /// The summary of the last report; `None` if it failed.
+    /// The summary from the last report. `None` if that report failed, or if there has been no report yet.
     pub fn latest(&self) -> Option<ProgramsSummary> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

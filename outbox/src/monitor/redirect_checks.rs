@@ -1,5 +1,5 @@
-//! Stores which callbacks Supabase's redirect allow list accepts, as far as workers have checked them. All workers share the
-//! results.
+//! Workers check whether Supabase's redirect allow list accepts a callback. This module stores the results, which all
+//! workers share.
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// How long a callback counts as allowed. An operator rarely removes an entry from the allow list, and the worker checks the
-/// redirect of each link anyway.
+/// How long a callback counts as allowed. This time can be long: an operator rarely removes an entry from the allow
+/// list, and the worker checks the redirect of each link anyway.
 pub const ALLOWED_FOR: Duration = Duration::from_hours(1);
 
-/// How long a callback counts as refused. This time is short, so that a new entry takes effect soon after an operator adds it
-/// to the allow list.
+/// How long a callback counts as refused. This time is short, so that a new entry takes effect soon after an operator
+/// adds it to the allow list.
 pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
 ///
-/// While the table is full, no new callback is stored until rows have become invalid. A valid row is never deleted to make
-/// room: otherwise a stranger with enough made-up origins could push out the portal's own row. The portal's row is kept and can
-/// be renewed, and a callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in a
-/// minute, so a hundred workers would need an hour to fill the table.
+/// While the table is full, no new callback is stored until rows that are no longer valid have been deleted. A valid
+/// row is never deleted to make room, because a stranger with enough made-up origins could then push out the portal's
+/// own row. The portal's row is kept and can be renewed, and a callback without a row only costs extra requests to
+/// Supabase. A worker makes at most four of these requests per minute, and it takes three requests to store a callback
+/// as allowed. So a hundred workers would need more than an hour to fill the table.
 const MAX_ROWS: i64 = 10_000;
 
 /// How long the result of a check is valid.
@@ -29,17 +30,17 @@ pub fn valid_for(is_allowed: bool) -> Duration {
     if is_allowed { ALLOWED_FOR } else { REFUSED_FOR }
 }
 
-/// What is known about a callback.
+/// The result of checking a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedirectCheck {
-    /// Whether the allow list accepts the callback without a query and with any `?next=`. If false, it may still accept some
-    /// of the callback's URLs.
+    /// Whether the allow list accepts the callback both without a query and with any `?next=`. If false, the list may
+    /// still accept some of these URLs.
     pub is_allowed: bool,
-    /// How much longer this result is valid.
+    /// How much longer the result is valid.
     pub valid_for: Duration,
 }
 
-/// Returns what is known about a callback; `None` if it was not checked, or not recently enough.
+/// Returns the stored result of checking a callback. `None` if no result is stored, or if it is no longer valid.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -55,15 +56,15 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     .fetch_optional(pool)
     .await?;
     Ok(row.and_then(|row| {
-        // Zero if the difference is negative because a clock was set back.
+        // The age is negative if Postgres's clock has been set back. It then counts as zero.
         let age = Duration::try_from_secs_f64(row.age).unwrap_or_default();
         let valid_for = valid_for(row.is_allowed).checked_sub(age)?;
         Some(RedirectCheck { is_allowed: row.is_allowed, valid_for })
     }))
 }
 
-/// Stores the result of a check. Returns false if the result was not stored, because the table is full and the callback has no
-/// row yet, or because `origin_and_path` has more than 2,048 bytes.
+/// Stores the result of a check. Returns false if the result was not stored, because the table is full and the callback
+/// has no row yet, or because `origin_and_path` has more than 2,048 bytes.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -73,7 +74,7 @@ pub async fn store(pool: &PgPool, origin_and_path: &str, is_allowed: bool) -> Re
         insert into redirect_checks (origin_and_path, is_allowed)
         select $1, $2
         where octet_length($1) <= 2048
-          -- Workers that insert at the same moment may exceed the limit by one row each.
+          -- Workers that insert at the same time may exceed the limit by one row each.
           and (select count(*) from redirect_checks where origin_and_path <> $1) < $3
         on conflict (origin_and_path) do update set is_allowed = excluded.is_allowed, checked_at = clock_timestamp()
         ",
@@ -97,7 +98,7 @@ pub async fn forget(pool: &PgPool) -> Result<u64, Error> {
         where origin_and_path in (
           select origin_and_path from redirect_checks
           where checked_at < clock_timestamp() - make_interval(secs => case when is_allowed then $1::float8 else $2::float8 end)
-          -- A locked row is being renewed, or deleted by another worker.
+          -- Skip rows that another worker is renewing or deleting.
           for update skip locked
         )
         ",

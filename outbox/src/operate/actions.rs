@@ -1,4 +1,4 @@
-//! The outcome of an action on a job, and the record of what operators did to it.
+//! The outcome of an action on a job, and the record of what operators did to the job.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -8,13 +8,13 @@ use crate::{
     postgres::error::{Error, in_time},
 };
 
-/// What an action on a job did.
+/// The outcome of an action on a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionOutcome {
-    /// What happened, such as `cancelled`, or why nothing happened, such as `already_ended`. The comments of
-    /// `email_cancel_job` and `email_retry_job` list the values.
+    /// What happened, such as `cancelled`, or why nothing happened, such as `already_ended`. The SQL comments on
+    /// `email_cancel_job`, `email_retry_job` and `email_retry_refusal` list the values that these functions return.
     pub code: String,
-    /// The same as a sentence.
+    /// The outcome as a sentence for the operator.
     pub message: String,
 }
 
@@ -34,19 +34,19 @@ pub struct JobAction {
 /// A row of `email_retries`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRetry {
-    /// The ended job.
+    /// The ended job to retry.
     pub job_id: JobId,
     /// `filed`, `accepted` or `refused`.
     pub state: String,
-    /// When the operator asked for it.
+    /// When the operator filed the retry.
     pub filed_at: DateTime<Utc>,
-    /// When an api decided. `None` while it is filed.
+    /// When an api accepted or refused the retry. `None` if no api has decided yet.
     pub decided_at: Option<DateTime<Utc>>,
-    /// The job that it added, if it was accepted.
+    /// The new job, if the retry was accepted.
     pub new_job_id: Option<JobId>,
-    /// Why it was refused.
+    /// If the retry was refused: the code of the reason.
     pub code: Option<String>,
-    /// The same as a sentence.
+    /// If the retry was refused: the reason as a sentence for the operator.
     pub message: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub async fn of_job(pool: &PgPool, job: JobId) -> Result<Vec<JobAction>, Error> 
     .await
 }
 
-/// The retries of these jobs, as far as operators have filed any.
+/// The retries that operators have filed for these jobs.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -88,7 +88,7 @@ pub async fn retries(pool: &PgPool, jobs: &[JobId]) -> Result<Vec<JobRetry>, Err
     .await
 }
 
-/// The retry of a job, if there is one, and the retry that added the job, if one did.
+/// The retry that was filed for a job, and the retry that created the job. Each is `None` if there is no such retry.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].

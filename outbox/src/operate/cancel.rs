@@ -8,8 +8,9 @@ use crate::{
     postgres::error::{Error, in_time},
 };
 
-/// Cancels an open job. A waiting job ends at once. A running one ends as soon as its worker would mail it. Nothing happens if its
-/// link is ready, because the mail may be on its way. `reason` is at most 500 bytes.
+/// Cancels an open job. A waiting job ends immediately. A running job is ended by its worker before the mail is sent. A
+/// job whose mail may be on its way is not cancelled: a running job that already has a sealed link, or a waiting job
+/// whose mail Mailgun has reported as accepted. `reason` is at most 500 bytes.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].

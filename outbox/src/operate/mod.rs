@@ -1,5 +1,5 @@
-//! What operators do: cancel jobs, retry ended ones, and pause mail. Each action is one call of an SQL function, which also records
-//! in `operator_actions` who acted and why. People who use psql call the same functions.
+//! What operators can do: cancel jobs, retry ended jobs, and pause mail. Each action calls one SQL function, which also
+//! records in `operator_actions` who acted and why. Operators who use psql call the same functions.
 
 pub mod actions;
 pub mod cancel;

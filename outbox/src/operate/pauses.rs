@@ -1,4 +1,4 @@
-//! Pauses that operators set, and that all workers obey.
+//! Pauses that operators set and all workers obey.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -12,9 +12,9 @@ use crate::postgres::error::{Error, in_time};
 pub enum PauseTarget {
     /// All mail.
     Mail,
-    /// Jobs that need Supabase Auth, which are all jobs.
+    /// All jobs, because every job needs a link from Supabase Auth.
     Supabase,
-    /// All mail, because it goes through Mailgun.
+    /// All mail, because every mail goes through Mailgun.
     Mailgun,
     /// The jobs of the portal with this id: `^[a-z0-9][a-z0-9-]{0,31}$`.
     Portal(String),
@@ -59,24 +59,24 @@ impl FromStr for PauseTarget {
 /// A pause that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
-    /// What is paused, as [`PauseTarget`] writes it.
+    /// What is paused: the text of a [`PauseTarget`].
     pub target: String,
-    /// Why.
+    /// The operator's reason.
     pub reason: String,
-    /// Role of the operator who set it.
+    /// Role of the operator who set the pause.
     pub paused_by: String,
-    /// When it began.
+    /// When the pause began.
     pub paused_at: DateTime<Utc>,
-    /// When it ends by itself.
+    /// When the pause ends, unless an operator ends it earlier.
     pub ends_at: DateTime<Utc>,
 }
 
-/// Pauses a target, or changes the reason and the end of its pause. `lasts` is 1 second to 7 days, and `reason` 1 to 500 bytes.
-/// Returns when the pause ends.
+/// Pauses a target. If the target is already paused, changes the reason and the end of the pause. `lasts` is 1 second
+/// to 7 days, and `reason` is 1 to 500 bytes. Returns the time when the pause ends.
 ///
 /// # Errors
-/// [`Error::Database`] with `SQLSTATE` 22023 if a value is out of range or no running program knows the portal, or
-/// [`Error::TimedOut`].
+/// [`Error::Database`] or [`Error::TimedOut`]. The SQLSTATE is 22023 if a value is out of range, or if the running
+/// programs have other portals but not this one.
 pub async fn pause(pool: &PgPool, target: &PauseTarget, reason: &str, lasts: Duration) -> Result<DateTime<Utc>, Error> {
     in_time(async {
         let until = sqlx::query_scalar!(

@@ -1,6 +1,6 @@
-//! Retries of ended jobs. An operator files a retry, and an api runs it as an enqueue: it counts towards the recipient's quota and
-//! supersedes the person's waiting jobs. It does not count towards a client's quota, because no client asked, and it is never a
-//! double click.
+//! Retries of ended jobs. An operator files a retry, and an api runs it like a new request: the retry counts towards
+//! the recipient's quota and supersedes the person's waiting jobs. It does not count towards any client's quota,
+//! because it does not come from a client, and it is never treated as a double click.
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,7 +19,8 @@ use crate::{
     },
 };
 
-/// Files the retry of an ended job. `reason` is at most 500 bytes. Only the code `filed` means that the job will be retried.
+/// Files a retry of an ended job. `reason` is at most 500 bytes. If the code of the outcome is not `filed`, no retry
+/// was filed.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -36,7 +37,7 @@ pub async fn file(pool: &PgPool, job: JobId, reason: Option<&str>) -> Result<Act
     .await
 }
 
-/// Why a job cannot be retried now. `None` if it can.
+/// Why a job cannot be retried now. `None` if the job can be retried.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -53,12 +54,12 @@ async fn read_refusal(connection: &mut PgConnection, job: Uuid) -> Result<Option
     refusal.fetch_optional(connection).await
 }
 
-/// A filed retry that this api has taken.
+/// A filed retry that this api has reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiledRetry {
-    /// The ended job.
+    /// The ended job to retry.
     pub job: JobId,
-    /// Its request. `None` if the job no longer exists.
+    /// The request of the ended job. `None` if the job no longer exists.
     pub request: Option<PastRequest>,
 }
 
@@ -69,13 +70,13 @@ pub struct PastRequest {
     pub recipient: String,
     /// The URL that the link takes the person to.
     pub callback_url: String,
-    /// Host that the mail names as the portal's.
+    /// The portal's host as the mail shows it.
     pub shown_host: Option<String>,
     /// Language of the mail, a BCP 47 tag.
     pub language: Option<String>,
     /// Time zone of the mail, a name from the tz database.
     pub time_zone: Option<String>,
-    /// Id of its portal.
+    /// Id of the portal.
     pub portal: Option<String>,
     /// `X-Request-Id` of the request.
     pub request_id: String,
@@ -83,7 +84,7 @@ pub struct PastRequest {
     pub traceparent: Option<String>,
 }
 
-/// Takes up to `most` filed retries for 30 seconds. A retry that is not settled by then can be taken again.
+/// Reserves up to `most` filed retries for 30 seconds. After that, a retry without a decision can be reserved again.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -121,21 +122,22 @@ pub async fn take_retries(pool: &PgPool, most: i32) -> Result<Vec<FiledRetry>, E
         .collect())
 }
 
-/// How a retry was decided.
+/// The decision on a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// The new job waits for a worker.
+    /// The retry was accepted. The new job is waiting for a worker.
     Accepted,
-    /// The retry was refused, for this reason.
+    /// The retry was refused for this reason.
     Refused(ActionOutcome),
-    /// Another api has decided it in the meantime, or the person was forgotten.
+    /// Another api has decided on the retry in the meantime, or the person has been forgotten.
     Gone,
 }
 
-/// Runs a retry: adds `new_job`, or records why not, in one transaction.
+/// Runs a retry in one transaction: adds `new_job`, or records why the retry is refused.
 ///
 /// # Errors
-/// [`Error::Database`] or [`Error::TimedOut`]: nothing was changed.
+/// [`Error::Database`] or [`Error::TimedOut`]. The decision may nevertheless have been committed, for example if only
+/// the notification of the workers failed.
 pub async fn run(
     pool: &PgPool,
     policy: &EnqueuePolicy,
@@ -172,8 +174,8 @@ async fn run_once(
     new_job: &NewJob,
 ) -> Result<(RetryDecision, Vec<EndedJob>), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    // The recipient's quota row is read before the refusal. If the person makes a request in between, the write fails and
-    // everything is read again.
+    // Read the recipient's quota row before checking whether the retry must be refused. If the person makes a request
+    // in between, the write fails, and `run` repeats the transaction.
     let plan = RetryPlan::read(&mut transaction, policy, new_job).await?;
     let refusal = read_refusal(&mut transaction, retry.0).await?.or_else(|| plan.refusal().map(ActionOutcome::from));
     let ended = match &refusal {
@@ -189,7 +191,7 @@ async fn run_once(
     Ok((refusal.map_or(RetryDecision::Accepted, RetryDecision::Refused), ended))
 }
 
-/// Refuses a retry. Does nothing if it has been decided in the meantime.
+/// Refuses a retry. Does nothing if another api has decided on the retry in the meantime.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].

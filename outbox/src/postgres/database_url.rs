@@ -1,5 +1,5 @@
-//! Parses `DATABASE_URL`. The URL is checked first, because sqlx logs the parts that it does not understand, and such a part
-//! may contain a piece of the password.
+//! Parses `DATABASE_URL`. The URL is checked before sqlx parses it, because sqlx logs the parts that it does not
+//! understand, and such a part may contain a piece of the password.
 
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
@@ -7,17 +7,17 @@ use url::{Host, Url};
 /// Why a string cannot be used as `DATABASE_URL`. The messages contain no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// It does not start with `postgres://` or `postgresql://`.
-    #[error("is not a Postgres URL")]
+    /// The string does not start with `postgres://` or `postgresql://`.
+    #[error("is not a Postgres URL: it must start with postgres:// or postgresql://")]
     NotPostgres,
     /// A `/`, `?` or `#` in the password ends the host part of a URL too early.
     #[error("has an @ or a # after the host: percent-encode the password (/ is %2F, ? is %3F, # is %23, @ is %40)")]
     UnencodedPassword,
-    /// It has a parameter that sqlx would ignore.
+    /// The URL has a parameter that sqlx would ignore.
     #[error("has an unknown parameter: {0}")]
     UnknownParameter(String),
-    /// The port or a known parameter has an invalid value.
-    #[error("has a port or a parameter with an invalid value")]
+    /// The URL cannot be parsed, or its port or a known parameter has an invalid value.
+    #[error("has an invalid host, port or parameter value")]
     BadValue,
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
     let text = text.trim();
     let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let rest = rest.ok_or(DatabaseUrlError::NotPostgres)?;
-    // The host part ends at the first of these characters. An @ or a # after this character shows that the password
-    // contains one of these characters.
+    // The host part ends at the first of these characters. If an @ or a # follows, that character was not the end of
+    // the host but part of an unencoded password.
     let (_, behind_host) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if behind_host.contains(['@', '#']) {
         return Err(DatabaseUrlError::UnencodedPassword);
@@ -68,7 +68,7 @@ pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
     }
     let options: PgConnectOptions = text.parse().map_err(|_| DatabaseUrlError::BadValue)?;
     Ok(match url.host() {
-        // sqlx would look up the name `[::1]`.
+        // sqlx would keep the brackets and try to resolve `[::1]` as a host name.
         Some(Host::Ipv6(address)) if options.get_host().starts_with('[') => options.host(&address.to_string()),
         _ => options,
     })

@@ -1,5 +1,6 @@
-//! Describes the errors of the database library so that an operator knows what to do. The descriptions contain no values that
-//! were sent, and no details of the source code of Postgres or the library.
+//! Describes errors from the database library so that an operator knows what to do. The descriptions leave out the
+//! detail that Postgres adds to some errors, because it may contain values from rows. They also leave out references to
+//! the source code of Postgres and of the library.
 
 use std::io::ErrorKind;
 
@@ -7,10 +8,10 @@ use sqlx::migrate::MigrateError;
 
 use super::error::{UNDEFINED_FUNCTION, UNDEFINED_TABLE};
 
-/// Says what happened.
+/// Describes an error from a statement or a connection.
 pub(super) fn describe(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::PoolTimedOut => "no connection was available in time".to_owned(),
+        sqlx::Error::PoolTimedOut => "timed out waiting for a free database connection".to_owned(),
         sqlx::Error::Database(error) => {
             let message = error.message();
             match error.code() {
@@ -19,11 +20,11 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
                         "some tables or functions are missing ({message}): run this version's `magic-link-worker migrate`"
                     )
                 }
-                Some(code) => format!("Postgres says: {message} (SQLSTATE {code})"),
-                None => format!("Postgres says: {message}"),
+                Some(code) => format!("Postgres reported: {message} (SQLSTATE {code})"),
+                None => format!("Postgres reported: {message}"),
             }
         }
-        // A refused certificate is reported as an I/O error.
+        // sqlx reports a refused certificate as an I/O error.
         sqlx::Error::Io(error) => {
             let text = error.to_string();
             describe_certificate(&text).map_or_else(|| describe_connection(error), str::to_owned)
@@ -38,51 +39,52 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
     }
 }
 
-/// Says why the tables cannot be migrated.
+/// Describes why the tables cannot be migrated.
 pub(super) fn describe_migration(error: &MigrateError) -> String {
     match error {
         MigrateError::Execute(error) => describe(error),
         MigrateError::ExecuteMigration(error, version) => format!("migration {version}: {}", describe(error)),
         MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => {
-            format!("migration {version} in the database differs from this program's: check which build migrated it")
+            format!("migration {version} in the database differs from this program's: check which build applied it")
         }
         other => other.to_string(),
     }
 }
 
-/// Says what happened to the connection.
+/// Describes an I/O error on the connection.
 fn describe_connection(error: &std::io::Error) -> String {
     let text = error.to_string();
     let words = match error.kind() {
         ErrorKind::ConnectionRefused => {
             "connection refused: no server is listening on the host and port in DATABASE_URL"
         }
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "the host of DATABASE_URL cannot be reached",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "the host in DATABASE_URL cannot be reached",
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe
         | ErrorKind::UnexpectedEof => "the connection to Postgres was lost",
         ErrorKind::TimedOut => "Postgres did not answer in time",
-        ErrorKind::NotFound => "a file that DATABASE_URL names does not exist (a socket, or the file of sslrootcert)",
-        ErrorKind::PermissionDenied => "no permission for a file that DATABASE_URL names (a socket, or a certificate)",
+        ErrorKind::NotFound => "a file named in DATABASE_URL does not exist (the socket or the sslrootcert file)",
+        ErrorKind::PermissionDenied => "no permission to open a file named in DATABASE_URL (socket or certificate)",
         _ if text.contains("lookup address") => "the host name in DATABASE_URL cannot be resolved",
-        // The system's message without its error number.
+        // The operating system's message, without the error number.
         _ => return text.split(" (os error").next().unwrap_or_default().to_owned(),
     };
     words.to_owned()
 }
 
-/// Says what to do about a refused certificate, based on rustls's error text (seen with Postgres 15).
+/// Describes why a certificate was refused and what to do about it, based on the text of rustls's error (as seen with
+/// Postgres 15).
 fn describe_certificate(error: &str) -> Option<&'static str> {
     let advice = [
         (
             "UnsupportedCertVersion",
-            "the server's TLS certificate has X.509 version 1: replace it with one of version 3",
+            "the server's TLS certificate has X.509 version 1: replace it with a version 3 certificate",
         ),
         (
             "CaUsedAsEndEntity",
-            "the server's TLS certificate is that of a certificate authority: give the server its own certificate, signed \
-             by that authority",
+            "the server's TLS certificate belongs to a certificate authority: give the server its own certificate, \
+             signed by that authority",
         ),
         (
             "UnknownIssuer",
@@ -105,7 +107,7 @@ mod tests {
     use crate::Error;
 
     #[test]
-    fn a_refused_certificate_says_what_to_do() {
+    fn the_error_for_a_refused_certificate_says_what_to_do() {
         for (words, advice) in [
             ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
             ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "its own certificate"),
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_told_without_the_systems_number() {
+    fn a_connection_error_is_described_without_its_os_error_number() {
         for (number, words) in
             [(111, "connection refused: "), (104, "was lost"), (113, "cannot be reached"), (24, "open files")]
         {

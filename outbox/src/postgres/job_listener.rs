@@ -1,4 +1,5 @@
-//! Uses LISTEN to wake a worker when there may be a job to claim. If a notification is lost, the caller's poll finds the job.
+//! Uses LISTEN to wake a worker when there may be a job to claim. If a notification is lost, the caller's poll finds
+//! the job.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,23 +12,24 @@ use tokio::{
 
 use super::{connect::is_writable, error::READ_ONLY};
 
-/// After this time without a notification, the connection is checked. Otherwise, a proxy that drops packets or a dead peer
-/// cannot be distinguished from an idle queue.
+/// After this time without a notification, the connection is checked. Without the check, a dead peer, or a proxy that
+/// drops packets, could not be distinguished from an idle queue.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Maximum time for the check. After that, the connection is replaced.
+/// Maximum time to check a silent connection. If the check takes longer, the connection is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time between two attempts to listen.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Receives notifications of new or requeued jobs from all programs. A notification that arrives between two calls of
-/// [`wait`](Self::wait) ends the next call at once.
+/// Receives notifications of new or requeued jobs from all programs. If a notification arrives between two calls of
+/// [`wait`](Self::wait), the next call returns immediately.
 pub struct JobListener {
     notified: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl JobListener {
-    /// Starts to listen, and reconnects whenever the connection is lost. Stops when it is dropped.
+    /// Starts a task that listens, and reconnects whenever the connection is lost. The task stops when the listener is
+    /// dropped.
     #[must_use]
     pub fn start(pool: &PgPool) -> Self {
         let notified = Arc::new(Notify::new());
@@ -41,7 +43,7 @@ impl JobListener {
         let _ = timeout(max_wait, self.notified.notified()).await;
     }
 
-    /// Ends the wait from within the program, for example when a delivery slot becomes free.
+    /// Ends a [`wait`](Self::wait) from within the program, for example when a delivery slot becomes free.
     pub fn wake(&self) {
         self.notified.notify_one();
     }
@@ -56,7 +58,7 @@ impl Drop for JobListener {
 async fn listen(pool: PgPool, notified: Arc<Notify>) {
     loop {
         if let Err(error) = listen_once(&pool, &notified).await {
-            tracing::debug!(%error, "cannot listen for new jobs: retrying, and polling in the meantime");
+            tracing::debug!(%error, "could not listen for new jobs; retrying, and polling in the meantime");
         }
         sleep(RETRY_PAUSE).await;
     }
@@ -66,7 +68,7 @@ async fn listen(pool: PgPool, notified: Arc<Notify>) {
 async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("email_jobs").await?;
-    // Jobs that were enqueued before the LISTEN took effect caused no notification here.
+    // Wake the worker once: it received no notification of the jobs that were enqueued before the LISTEN took effect.
     notified.notify_one();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {

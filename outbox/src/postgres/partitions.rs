@@ -1,8 +1,9 @@
-//! The day partitions of the history: created a week ahead, dropped when they are older than the retention.
+//! The day partitions of the history. They are created a week ahead, and dropped when they are older than the
+//! retention.
 //!
-//! The api and the worker both create partitions, because both write to the history, and a missing partition would be an outage
-//! of the api. The date comes from Postgres, not from this machine. Otherwise, a machine whose clock is a month ahead would
-//! drop the whole history.
+//! The api and the worker both create partitions, because both write to the history, and a missing partition would
+//! cause an outage of the api. The date comes from Postgres and not from this machine, so that a machine whose clock is
+//! a month ahead cannot drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -11,7 +12,7 @@ use super::error::Error;
 /// Number of days after today for which partitions exist.
 const DAYS_AHEAD: i32 = 7;
 
-/// Creates the partitions that are missing from yesterday to a week ahead.
+/// Creates the missing partitions for the days from yesterday to a week ahead.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -23,24 +24,25 @@ pub(crate) async fn make_on(connection: &mut PgConnection) -> Result<(), sqlx::E
     sqlx::query!("select email_make_partitions($1)", DAYS_AHEAD).execute(connection).await.map(drop)
 }
 
-/// What happened to partitions that are older than the retention.
+/// The result of [`drop_old`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Names of dropped partitions.
     pub names: Vec<String>,
-    /// Name of a partition that a long query is reading. A later call drops this partition and the partitions after it.
+    /// Name of the partition at which the call stopped, because a long query is reading it. A later call drops this
+    /// partition and the partitions after it.
     pub in_use: Option<String>,
 }
 
-/// Drops the partitions of days that ended more than `retention_days` ago.
+/// Drops the partitions of days that ended more than `retention_days` days ago.
 ///
 /// # Errors
-/// [`Error::Database`]. The next call continues.
+/// [`Error::Database`]. The next call drops the remaining partitions.
 pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Dropped, Error> {
     let retention_days = i32::try_from(retention_days).unwrap_or(i32::MAX);
     let mut dropped = Dropped::default();
-    // Drops one partition per transaction. Each drop blocks other statements for a moment, and a single transaction would block
-    // them for the time of all drops.
+    // Drop one partition per transaction: each drop blocks other statements for a moment, and a single transaction
+    // would block them until all partitions are dropped.
     loop {
         let next = sqlx::query!(
             r#"select name as "name!", is_dropped as "is_dropped!" from email_drop_partition($1)"#,

@@ -1,5 +1,5 @@
-//! Applies migrations, and checks which program versions the tables support. While an upgrade is being rolled out, or after it
-//! was rolled back, programs run with tables that a newer version has migrated.
+//! Applies migrations, and checks whether the tables support this version of the program. While an upgrade is being
+//! rolled out, or after it has been rolled back, programs run with tables that a newer version has migrated.
 
 use sqlx::{PgPool, migrate::Migrator};
 
@@ -17,7 +17,7 @@ pub enum ProgramKind {
 }
 
 impl ProgramKind {
-    /// Its name in the tables.
+    /// The program's name in the tables.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Worker => "worker",
@@ -26,7 +26,7 @@ impl ProgramKind {
     }
 }
 
-/// The newest migration that this version knows.
+/// The newest migration of this version.
 pub(crate) fn newest_migration() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
@@ -35,8 +35,8 @@ pub(crate) fn newest_migration() -> i64 {
 /// newer version has applied are ignored.
 ///
 /// # Errors
-/// [`Error::Migrate`]: Postgres is unreachable, the role may not create tables, or a migration was changed after it had been
-/// applied.
+/// [`Error::Migrate`], for example because Postgres is unreachable, because the role lacks the right to create tables,
+/// or because a migration was changed after it had been applied.
 pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
     let mut migrator = Migrator { migrations: MIGRATOR.migrations.clone(), ..Migrator::DEFAULT };
     migrator.set_ignore_missing(true);

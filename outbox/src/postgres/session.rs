@@ -12,17 +12,18 @@ use super::{
     pooler::DISTRUST,
 };
 
-/// Maximum number of retries after a collision. With each collision, the write of another session has succeeded, and each
-/// session runs one write at a time. So this many sessions can write for the same recipient at once.
+/// Maximum number of retries after a collision. Each collision means that another session's write has succeeded, and
+/// each session runs one write at a time. So if this many sessions each write once for the same recipient at the same
+/// time, all of the writes succeed.
 const MAX_COLLISIONS: u32 = 32;
 
-/// Maximum age of a connection. An older connection is returned to the pool, which replaces it, because the memory of a server
-/// process grows with the number of tables that it has used.
+/// How long a session keeps a connection. It then returns the connection to the pool, which replaces it: the memory of
+/// a server process grows with the number of tables that the process has used.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// A connection that is taken from the pool when it is first needed, and kept from one write to the next. Returning it after
-/// each write would cost round trips. Also, the pool pings a returned connection without a time limit: if the server stops
-/// answering at that moment, the pool loses the connection, and a committer has only one connection.
+/// A connection that is taken from the pool when it is first needed, and kept from one write to the next. Returning it
+/// after each write would cost round trips. Also, the pool pings a returned connection without a time limit. If the
+/// server never answered the ping, the pool would lose the connection, and a committer's pool has no other.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
@@ -33,7 +34,7 @@ pub(crate) struct Session {
 struct HeldConnection {
     connection: PoolConnection<Postgres>,
     taken_at: Instant,
-    /// When it became idle; `None` while it is in use.
+    /// When the connection became idle. `None` while it is in use.
     idle_since: Option<Instant>,
     /// Whether the last statement failed.
     has_failed: bool,
@@ -45,8 +46,8 @@ impl Session {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Records that there is nothing to write for now. If the connection then stays idle for too long, it is checked before its
-    /// next use.
+    /// Records that there is nothing to write for now. If the connection then stays idle for too long, it is checked
+    /// before its next use. If the session has kept it for longer than `MAX_AGE`, it is returned to the pool.
     pub(crate) fn pause(&mut self) {
         self.held.take_if(|held| held.taken_at.elapsed() > MAX_AGE);
         if let Some(held) = &mut self.held {
@@ -54,7 +55,8 @@ impl Session {
         }
     }
 
-    /// Decides after a try whether to retry (`None`) or to return a result. See [`persist!`].
+    /// Returns the result of a write, or `None` if [`persist!`] should try the write again: after a collision, or after
+    /// this function has created a missing partition.
     pub(crate) async fn conclude<T>(
         &mut self,
         done: Result<T, Error>,
@@ -83,7 +85,7 @@ impl Session {
         if matches!(error, Error::TimedOut)
             && let Some(held) = self.held.take()
         {
-            // Closing the connection properly would mean waiting for the server.
+            // Drop the connection without closing it, because a clean close would wait for the server.
             drop(held.connection.detach());
         } else if let Some(held) = &mut self.held {
             held.has_failed = true;
@@ -117,9 +119,9 @@ impl HeldConnection {
         Self { connection, taken_at: Instant::now(), idle_since: None, has_failed: false }
     }
 
-    /// Returns the connection if it can be used. If it was idle or a statement failed, its server must first confirm in time
-    /// that it accepts writes. `None` if the server does not confirm this, or if a pooler has mixed up sessions since the
-    /// connection was taken.
+    /// Returns the connection if it can be used. If it was idle for longer than `TRUSTED_FOR`, or if its last statement
+    /// failed, its server must first confirm within `CHECK_TIMEOUT` that it accepts writes. Returns `None` if the
+    /// server does not confirm this, or if a pooler has mixed up sessions since the connection was taken.
     async fn into_usable(mut self) -> Option<Self> {
         if DISTRUST.concerns(self.taken_at.elapsed()) {
             drop(self.connection.detach());
@@ -134,7 +136,7 @@ impl HeldConnection {
     }
 }
 
-/// The errors of earlier tries of a write.
+/// How often a write has collided so far, and whether missing partitions have been created for it.
 #[derive(Debug, Default)]
 pub(crate) struct RetryState {
     collisions: u32,
@@ -152,7 +154,8 @@ impl RetryState {
 ///
 /// The closure's optional second parameter is true if an earlier try collided.
 ///
-/// This is a macro because the compiler cannot prove that the future of a closure that borrows the connection is `Send`.
+/// This is a macro because the compiler cannot prove that the future of a closure that borrows the connection is
+/// `Send`.
 macro_rules! persist {
     ($session:expr, |$connection:ident| $work:expr) => {
         persist!($session, |$connection, _is_retry| $work)

@@ -22,11 +22,11 @@ pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
 /// A reported event. Its text fields fit their columns and contain no link, address or token.
 #[derive(Debug, Clone)]
 pub struct DeliveryEvent {
-    /// Mailgun's id of the event.
+    /// Mailgun's id for the event.
     pub id: String,
-    /// `accepted`, `delivered`, `failed`, `complained`, `rejected`.
+    /// `accepted`, `delivered`, `failed`, `complained` or `rejected`.
     pub event: &'static str,
-    /// The job that the event names.
+    /// The job that the event refers to.
     pub job: Option<JobId>,
     /// The mail's Message-Id, in angle brackets.
     pub message_id: Option<String>,
@@ -40,22 +40,23 @@ pub struct DeliveryEvent {
     pub smtp_code: Option<i32>,
     /// Enhanced status (RFC 3463) from the recipient's server.
     pub enhanced_code: Option<String>,
-    /// Response text from the recipient's server.
+    /// The message from the recipient's server or from Mailgun.
     pub message: Option<String>,
-    /// The delivery status that the event indicates; `None` for a mail in test mode.
+    /// The delivery status that the event indicates. `None` for a mail in test mode, and for a failure without a known
+    /// severity.
     pub delivery: Option<DeliveryStatus>,
     /// Why the recipient should not be mailed for a while, if there is a reason.
     pub suppression: Option<SuppressionReason>,
-    /// When it happened, by Mailgun's clock.
+    /// When the event happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
 }
 
-/// An event, and how it reached us.
+/// An event, and how we received it.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// What happened.
     pub event: DeliveryEvent,
-    /// The signature's token; `None` if we queried Mailgun for the event.
+    /// The token from Mailgun's signature. `None` if the event comes from Mailgun's events API.
     pub signed: Option<SignedToken>,
 }
 
@@ -75,7 +76,7 @@ pub struct ReportOutcome {
     pub status: ReportStatus,
     /// The job's new delivery status, if the report changed it.
     pub moved_to: Option<DeliveryStatus>,
-    /// Whether the recipient was suppressed; `None` if the report gave no reason to suppress it.
+    /// Whether the recipient was suppressed; `None` if the report gave no reason to suppress the recipient.
     pub suppression: Option<SuppressionOutcome>,
 }
 
@@ -83,18 +84,18 @@ pub struct ReportOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum ReportStatus {
-    /// The event is recorded on its job.
+    /// The event was recorded for its job.
     Recorded,
-    /// The event was recorded before: nothing was changed.
+    /// The event had already been received, so the job was not changed.
     Known,
-    /// It matches no job, and is stored in `email_events_unmatched`.
+    /// The event matches no job, and was stored in `email_events_unmatched`.
     Unmatched,
-    /// Its token was used before with another event: nothing was changed.
+    /// The report's token had already been used with another event, so nothing was changed.
     TokenReused,
 }
 
 impl ReportStatus {
-    /// The value in logs and metrics.
+    /// The name of the status in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,15 +111,15 @@ impl ReportStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionOutcome {
-    /// The recipient is not mailed for a while.
+    /// The recipient will not be mailed for a while.
     Suppressed,
-    /// None of the domain's recently reported addresses is suppressed: so many were reported at once that the fault must be the
-    /// server's.
+    /// The domain's recently reported addresses are not suppressed: so many were reported within a short time that the
+    /// recipients' server must be at fault.
     HeldBack,
 }
 
 impl SuppressionOutcome {
-    /// The value in logs and metrics.
+    /// The name of the outcome in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -128,10 +129,10 @@ impl SuppressionOutcome {
     }
 }
 
-/// Records reports and returns the outcome of each, in order. The reports are committed when this function returns.
+/// Records reports and returns their outcomes in the same order. The reports are committed when this function returns.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was recorded, and no token is used up.
+/// [`Error::Database`] or [`Error::TimedOut`]. The same reports can then be passed again.
 pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<ReportOutcome>, Error> {
     take_reports_in(&mut Session::of(pool), reports).await
 }
@@ -182,8 +183,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Deletes the tokens of reports that are too old to be accepted again, and events that match no job after
-/// `unmatched_after`. Returns the number of deleted rows.
+/// Deletes the tokens of reports that are too old to be accepted again, and events that still match no job after
+/// `unmatched_after`: at most 10,000 of each. Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -14,25 +14,25 @@ use crate::model::{delivery_status::DeliveryStatus, email::Email, job_id::JobId}
 pub enum MailgunEvent {
     /// An event about a delivery.
     Delivery(Box<DeliveryEvent>),
-    /// An event of another kind: opened, clicked, unsubscribed, and kinds that are not known yet.
+    /// An event of another kind: opened, clicked, unsubscribed, or a kind that is not known yet.
     Other,
 }
 
-/// A code for logs and metrics: why a value is not an event about one of our mails.
+/// Why a value is not an event about one of our mails: a code for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
 /// Kinds of events about deliveries.
 const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
-/// Mailgun's SMTP code for a mail in test mode, which was not sent.
+/// The SMTP code that Mailgun reports for a mail in test mode, which is not sent.
 const TEST_MODE: i32 = 650;
-/// Words that occur only in TLS failures.
+/// Words that suggest a TLS failure.
 const TLS_WORDS: [&str; 6] = ["certificate", "certificates", "x509", "tls", "starttls", "ssl"];
 
 impl MailgunEvent {
-    /// Reads an event. The event must not have happened after `latest` (time since 1970). If `domain` is given, the event must
-    /// be about a mail from that domain.
+    /// Reads an event. The event must not have happened after `latest` (time since the start of 1970). If `domain` is
+    /// given and the event contains a Message-Id, the Message-Id must belong to that domain.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -48,7 +48,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     if !(0.0..=latest.as_secs_f64()).contains(&occurred_at) {
         return Err(Malformed("from_the_future"));
     }
-    #[allow(clippy::cast_possible_truncation, reason = "it is between 1970 and now")]
+    #[allow(clippy::cast_possible_truncation, reason = "the time is between 1970 and `latest`")]
     let occurred_at = DateTime::from_timestamp_micros((occurred_at * 1e6) as i64).ok_or(Malformed("no_time"))?;
     let message_id = text(event, "/message/headers/message-id", 900).map(|id| bare(&id).to_owned());
     if let (Some(domain), Some(id)) = (domain, &message_id)
@@ -98,7 +98,7 @@ fn job_recipient(recipient: &str) -> String {
     Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
 
-/// The parts of an event that decide its delivery status and whether its recipient is suppressed.
+/// The parts of an event that determine its delivery status and whether its recipient is suppressed.
 struct Facts<'a> {
     kind: &'a str,
     severity: Option<&'a str>,
@@ -118,7 +118,7 @@ impl Facts<'_> {
             ("delivered", _) => Some(DeliveryStatus::Delivered),
             ("complained", _) => Some(DeliveryStatus::Complained),
             ("rejected", _) => Some(DeliveryStatus::Undelivered),
-            // Mailgun has given up, even if it calls the failure temporary.
+            // Reason `old`: Mailgun has given up, even if the event calls the failure temporary.
             ("failed", Some("temporary" | "permanent")) if self.reason == "old" => Some(DeliveryStatus::Undelivered),
             ("failed", Some("temporary")) => Some(DeliveryStatus::Deferred),
             ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(DeliveryStatus::Suppressed),
@@ -130,7 +130,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the mailbox is full or a policy forbade the mail. Without an enhanced status, 552 means a full mailbox.
+    /// Whether the mailbox is full or the mail was rejected because of a policy. Without an enhanced status, 552 means
+    /// a full mailbox.
     fn is_full_or_policy(&self) -> bool {
         match self.enhanced_code {
             Some(code) => code.starts_with("5.2.") || code.starts_with("5.7."),
@@ -138,8 +139,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether Mailgun could not set up an encrypted and verified connection. The recipient's server was then never asked about
-    /// the mailbox. Mailgun documents no code for this, only the flag and a description in words.
+    /// Whether Mailgun failed to set up an encrypted and verified connection. If so, the recipient's server was never
+    /// asked about the mailbox. Mailgun documents no code for such failures, only a flag and a text description.
     fn is_tls_failure(&self) -> bool {
         let has_reply = self.smtp_code.is_some_and(|code| (500..600).contains(&code));
         let mut words = self.words.split(|c: char| !c.is_ascii_alphanumeric());
@@ -148,8 +149,9 @@ impl Facts<'_> {
                 || words.any(|word| TLS_WORDS.contains(&&*word.to_ascii_lowercase())))
     }
 
-    /// The reason to suppress the recipient: the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2; Exchange Online uses
-    /// 5.4.1), or its owner wants no mail. A full mailbox or a policy against us says nothing about the next mail.
+    /// The reason to suppress the recipient: the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2; Exchange Online
+    /// uses 5.4.1), or its owner does not want our mail. `None` for a full mailbox or a policy rejection, because the
+    /// next mail may be delivered.
     fn suppression(&self) -> Option<SuppressionReason> {
         match (self.kind, self.severity, self.reason, self.enhanced_code) {
             ("complained", ..) => Some(SuppressionReason::Complaint),
@@ -164,7 +166,7 @@ impl Facts<'_> {
     }
 }
 
-/// What the recipient's server or Mailgun says about a failure.
+/// The message about a failure, written by the recipient's server or by Mailgun.
 fn words(event: &Value) -> Option<String> {
     let places = ["/delivery-status/message", "/delivery-status/description"];
     places.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty())
@@ -191,7 +193,8 @@ fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
-/// Removes angle brackets. The Message-Id has no angle brackets in events, but has them in responses to a send.
+/// Removes angle brackets. The Message-Id has no angle brackets in events, but has them in the response to a request
+/// that sends a mail.
 fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
@@ -228,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(delivery(&failed(status.clone())), Some(DeliveryStatus::Undelivered), "{status}");
         }
-        // The recipient's server has answered, so the kind of connection does not matter.
+        // These are bounces: the recipient's server replied, or nothing suggests a TLS failure.
         for status in [
             json!({"code": 550, "message": "5.1.1 No such user", "certificate-verified": false, "tls": false}),
             json!({"code": 550, "message": "No such user", "certificate-verified": false, "tls": false}),

@@ -1,5 +1,5 @@
-//! Mailgun's reports about mails: parses events, records them on their jobs, suppresses recipients, and lists the mails that
-//! Mailgun must be asked about because it never reported them.
+//! Mailgun's reports about mails: parses events, records them for their jobs, suppresses recipients, and lists the
+//! mails whose final status was never reported, so that a worker can query Mailgun about them.
 
 pub(crate) mod events;
 pub(crate) mod mailgun_event;

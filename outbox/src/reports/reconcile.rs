@@ -1,6 +1,6 @@
-//! The list of mails that a worker asks Mailgun about: mails that were handed over, or may have been, and whose final status
-//! was not reported in time. Only one worker at a time works on the list. The list is a table, so the next worker continues
-//! where the last one stopped.
+//! The list of mails about which a worker queries Mailgun. These mails were handed over to Mailgun, or may have been,
+//! and no report of their final status has arrived. Only one worker at a time works on the list. The list is a table,
+//! so the next worker continues where the last one stopped.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use sqlx::PgPool;
 
 use crate::{model::job_id::JobId, postgres::error::Error};
 
-/// A mail whose final status was not reported.
+/// A mail whose final status has not been reported.
 #[derive(Debug, Clone)]
 pub struct UnreportedMail {
-    /// The job.
+    /// The mail's job.
     pub job: JobId,
     /// The Message-Id, with angle brackets.
     pub message_id: String,
@@ -24,7 +24,9 @@ pub struct UnreportedMail {
     pub asks: u16,
 }
 
-/// Takes the lease on the list for `hold`, or renews it. Returns false if another worker holds it, or during a pause.
+/// Takes or renews the lease on the list for the time `hold`. Returns false while another worker holds the lease, and
+/// during a pause that [`end_turn`] started. A worker that started a pause without a reason does not have to wait for
+/// the pause to end.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -44,7 +46,8 @@ pub async fn take_turn(pool: &PgPool, worker: &str, hold: Duration) -> Result<bo
     Ok(taken.rows_affected() == 1)
 }
 
-/// Ends the lease. If a reason is given, no worker gets the next lease before `pause` is over.
+/// Gives up the lease on the list. Other workers cannot acquire the lease before `pause` has passed. If a reason is
+/// given, this worker cannot acquire it either.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -64,8 +67,8 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Adds to the list the mails whose job ended more than `min_age` ago and whose final status was not reported. One call reads
-/// at most an hour of history, and nothing older than `oldest`.
+/// Adds mails to the list if their job ended more than `min_age` ago and their final status has not been reported. One
+/// call reads at most an hour of history, and nothing older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -111,10 +114,10 @@ pub async fn enlist(pool: &PgPool, min_age: Duration, oldest: Duration) -> Resul
     Ok(Enlisted { mails: added.rows_affected(), more: hour.more })
 }
 
-/// What a call of [`enlist`] added.
+/// The result of [`enlist`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enlisted {
-    /// Number of mails.
+    /// Number of mails that were added to the list.
     pub mails: u64,
     /// Whether there is more history to read.
     pub more: bool,
@@ -179,8 +182,8 @@ pub async fn settle(pool: &PgPool, mail: &UnreportedMail) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records on the job that Mailgun has no record of its mail. Returns false if this was recorded before. A later report undoes
-/// this record.
+/// Records in a mail's job that Mailgun has no trace of the mail. Returns false if this has already been recorded, or
+/// if a report about the mail has arrived. A later report about the mail undoes the record.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -190,7 +193,7 @@ pub async fn mark_no_trace(pool: &PgPool, mail: &UnreportedMail) -> Result<bool,
         update email_jobs
         set code = case when state = 'sent' then 'no_trace' else code end,
           message = case
-            when state = 'sent' then 'Mailgun accepted the mail, but half an hour later it had no trace of it.'
+            when state = 'sent' then 'Mailgun accepted the mail, but half an hour later Mailgun had no trace of it.'
             else left(concat_ws(' ', message, 'Mailgun has no trace of the mail: it was not sent.'), 1000)
           end
         where id = $1

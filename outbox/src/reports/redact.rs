@@ -1,11 +1,11 @@
-//! Makes an upstream's text safe to store and log: without links, addresses, tokens and one-time codes, without line breaks,
-//! and short. It errs on the strict side: any word that looks like a secret is removed.
+//! Makes an upstream's text safe to store and log: removes links, addresses, tokens, one-time codes and line breaks,
+//! and shortens the text. Any word that looks like a secret is removed, even if it may be harmless.
 
 /// Maximum length of the result, in characters.
 const LONGEST: usize = 500;
 
-/// A run of this many token characters that includes a digit is treated as a token. A link's hash has 56 characters, and a
-/// JWT has hundreds.
+/// A run of at least this many token characters is treated as a token if it includes a digit. A run that is at least
+/// twice as long is always treated as a token. A link's hash has 56 characters, and a JWT has hundreds.
 const LONGEST_WORD: usize = 24;
 
 /// Replaces secrets with placeholders, and shortens the text.
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_replaced_and_words_stay() {
+    fn secrets_are_replaced_and_other_words_are_kept() {
         for (text, redacted) in [
             ("Invalid API key", "Invalid API key"),
             ("  two\r\nlines\0 ", "two lines"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_operators_need_stays() {
+    fn text_that_operators_need_is_kept() {
         for text in [
             "request limit exceeded, try again after Fri, 18 Sep 2026 12:05:00 UTC",
             "Domain mg.portal.example is not allowed to send: Account disabled",
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_result_is_short() {
+    fn the_result_has_at_most_500_characters() {
         assert_eq!(redact(&"ö ".repeat(1_000)).chars().count(), 500);
     }
 }

@@ -1,6 +1,6 @@
-//! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api checks
-//! them before it accepts a request, and an operator can lift a suppression with
-//! `select email_lift_suppression('ann@example.com')`.
+//! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api
+//! checks them before it accepts a request, and an operator can lift a suppression with `select
+//! email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::postgres::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionReason {
-    /// The recipient's server says that the user or domain does not exist.
+    /// The recipient's server reported that the user or domain does not exist.
     Bounce,
     /// The recipient reported a mail as spam.
     Complaint,
@@ -45,8 +45,8 @@ impl SuppressionReason {
     }
 }
 
-/// Deletes suppressions that ended more than `after` ago, so that the next suppression of the same address counts as its first.
-/// Returns the number of deleted rows.
+/// Deletes suppressions that ended more than `after` ago, so that the next suppression of the same address counts as
+/// its first. Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -60,7 +60,7 @@ pub async fn forget(pool: &PgPool, after: Duration) -> Result<u64, Error> {
     Ok(deleted.rows_affected())
 }
 
-/// Addresses that an operator wants removed from Mailgun's lists, the oldest request first.
+/// The addresses that operators want removed from Mailgun's lists, oldest request first.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -100,7 +100,8 @@ pub async fn unchecked(pool: &PgPool, every: Duration, limit: i64) -> Result<Vec
     Ok(rows.into_iter().map(|row| (row.recipient, row.reason)).collect())
 }
 
-/// Records whether the address is on Mailgun's list. If it no longer is, lifts the suppression and returns true.
+/// Records whether an address is on the Mailgun list that matches the reason for its suppression. If the address was on
+/// the list before and no longer is, lifts the suppression and returns true.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -20,7 +20,7 @@ use crate::{
     postgres::error::{Error, is_unique_violation},
 };
 
-/// How to claim.
+/// The options of a claim.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimOptions<'a> {
     /// Name of the worker, at most 128 bytes.
@@ -40,40 +40,42 @@ pub struct ClaimedJob {
     pub recipient: Email,
     /// The URL that the link takes the person to.
     pub callback_url: CallbackUrl,
-    /// The portal's host as the mail shows it. `None` if an api of an earlier version added the job.
+    /// The portal's host as the mail shows it. `None` if an api version without this field added the job.
     pub shown_host: Option<ShownHost>,
-    /// The mail's language, a BCP 47 tag. `None` if the api that added the job did not know this field.
+    /// The mail's language, a BCP 47 tag. `None` if an api version without this field added the job.
     pub language: Option<String>,
     /// The time zone in which the mail shows times, a name from the tz database. `None` for UTC.
     pub time_zone: Option<String>,
-    /// Id of the portal whose settings the mail uses. `None` if the deployment has no portals, or if the api that added the job
-    /// did not know this field.
+    /// Id of the portal whose settings the mail uses. `None` if the deployment has no portals, or if an api version
+    /// without this field added the job.
     pub portal: Option<String>,
     /// Number of this attempt, starting at 1.
     pub attempt: i16,
-    /// When the request was accepted.
+    /// When the job was added to the queue.
     pub created_at: DateTime<Utc>,
-    /// When the person made the request: before `created_at` if an operator retried the request's job.
+    /// When the person made the request. Earlier than `created_at` if this job is an operator's retry.
     pub requested_at: DateTime<Utc>,
-    /// Time from the request to this claim.
+    /// Time from `created_at` to this claim.
     pub waited: Duration,
     /// Time from when the job was due (`run_at`) to this claim.
     pub due_for: Duration,
-    /// `X-Request-Id` of the request.
+    /// The request's `X-Request-Id`.
     pub request_id: String,
-    /// W3C `traceparent` of the request, if it had one.
+    /// The request's W3C `traceparent`, if it had one.
     pub traceparent: Option<String>,
     /// Code of the last failure, if there was one.
     pub code: Option<String>,
-    /// The upstream that last failed for the job in a way that may concern only this recipient, if one did.
+    /// The upstream whose last failure for this job may have concerned only this recipient. `None` if there was no such
+    /// failure.
     pub suspected_upstream: Option<Upstream>,
-    /// The upstream that refused the job and then succeeded for another recipient, if there is one. If it refuses the job
-    /// again, the refusal concerns only this recipient. This is decided at the claim, because a success during the attempt may
-    /// mark the end of a fault that concerned all recipients.
+    /// The upstream that refused the job and then succeeded for another recipient, if there is one. If this upstream
+    /// refuses the job again, the refusal concerns only this recipient. The value is read at the claim, because a
+    /// success during the attempt may mark the end of a fault that concerned all recipients.
     pub personally_refused_by: Option<Upstream>,
-    /// Whether an upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
+    /// Whether an upstream was stopped or had suspects at the time of the claim. If true, a success of this attempt
+    /// must be recorded.
     pub has_suspects: bool,
-    /// The link of an earlier attempt, if there is one.
+    /// The link from an earlier attempt, if there is one.
     pub link: Option<SealedLink>,
 }
 
@@ -84,12 +86,12 @@ pub struct SealedLink {
     pub sealed: Vec<u8>,
     /// The mail's Message-Id, with angle brackets.
     pub message_id: String,
-    /// Time since Supabase created it.
+    /// Time since Supabase created the link.
     pub age: Duration,
 }
 
-/// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns how many. This is a separate statement, so that
-/// claims never have to skip jobs that are not due.
+/// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns their number. This is a separate statement,
+/// so that claims never have to skip jobs that are not due.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -113,8 +115,8 @@ pub async fn promote_due(pool: &PgPool) -> Result<u64, Error> {
     Ok(promoted.rows_affected())
 }
 
-/// Time until the next retrying job is due, or until the pause of a portal ends, if that is sooner. Zero if a job is overdue,
-/// `None` if there is neither.
+/// Time until the next retrying job is due or the next pause of a portal ends, whichever is sooner. Zero if a job is
+/// overdue. `None` if there is no retrying job and no paused portal.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -132,28 +134,28 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-/// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline, and
-/// finds nothing while an upstream is stopped or has requested a pause. It also skips what operators have paused. To claim repeatedly, use a
-/// [`QueueCursor`](crate::QueueCursor).
+/// Claims jobs from the start of the queue. Skips jobs whose recipient has a running job, jobs past their deadline, and
+/// the jobs of paused portals. Claims nothing while an upstream is stopped or has requested a pause, or while an
+/// operator has paused mail, Supabase or Mailgun. To claim repeatedly, use a [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, Error> {
     Ok(claim_after(pool, options, START).await?.jobs)
 }
 
-/// A place before every job in the queue.
+/// A place before all jobs in the queue.
 pub(crate) const START: i64 = i64::MIN;
 
-/// Claimed jobs.
+/// The result of a claim.
 pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
-    /// The last place among the claimed rows, including the rows that could not be read.
+    /// The last queue place among the claimed rows, including rows that could not be read.
     pub(crate) last: Option<i64>,
 }
 
-/// Claims jobs after a place in the queue. A row without a valid job, for example one that was edited by hand, ends as failed,
-/// so that it cannot block other jobs.
+/// Claims jobs after a place in the queue. A job with invalid values, for example because its row was edited by hand,
+/// ends as failed, so that it cannot block other jobs.
 pub(crate) async fn claim_after(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, Error> {
     loop {
         match try_claim(pool, options, place).await {
@@ -166,7 +168,7 @@ pub(crate) async fn claim_after(pool: &PgPool, options: ClaimOptions<'_>, place:
                     return Ok(batch);
                 }
             }
-            // Another worker has just claimed a job for one of these recipients. The next try sees that job.
+            // Another worker has just claimed a job for one of these recipients. The next try will see that job.
             Err(error) if is_unique_violation(&error) => {}
             Err(error) => return Err(error.into()),
         }
@@ -200,8 +202,8 @@ struct ClaimedRow {
     has_suspects: bool,
 }
 
-/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` selects the ids to claim. It is a list of string literals with `+` between
-/// them, and its own parameters start at $3.
+/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` selects the ids to claim. It is a list of string literals with `+`
+/// between them, and its own parameters start at $3.
 macro_rules! claim_rows {
     ($options:expr, [$($next:tt)+], $($parameter:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -253,7 +255,7 @@ macro_rules! claim_rows {
     };
 }
 
-/// Claims one job as a probe, from the jobs that `$condition` selects, in the order `$order`.
+/// Claims one job as a probe: the first, in the order `$order`, of the jobs that `$condition` selects.
 macro_rules! probe_rows {
     ($pool:expr, $options:expr, $condition:tt, $order:tt) => {
         claim_rows!(
@@ -308,8 +310,8 @@ async fn try_claim(
             select from email_jobs_open as running
             where running.recipient = waiting.recipient
               and (running.state = 'running') is true
-            -- Looked up for each waiting job by the index of recipients, with the predicate written as that index
-            -- has it. A join would compare each waiting job with all running ones.
+            -- `offset 0` makes Postgres look up the recipient of each waiting job in the index on the recipient and on
+            -- the expression `state = 'running'`. A join would compare each waiting job with all running jobs.
             offset 0
           )
           and not exists (
@@ -336,19 +338,19 @@ async fn try_claim(
     Ok(read_rows(rows))
 }
 
-/// Claims one job as a probe of a stopped upstream: a job that was never probed, or else the job that was probed longest ago.
-/// This way, a job that always fails cannot use up every probe. Call it only after
+/// Claims one job as a probe of a stopped upstream: a job that has never been probed, or else the job that was probed
+/// longest ago. This way, a job that always fails cannot use up every probe. Call it only after
 /// [`take_probe`](crate::upstreams::take_probe).
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub async fn claim_probe(
     pool: &PgPool,
     options: ClaimOptions<'_>,
     order: ProbeOrder,
 ) -> Result<Option<ClaimedJob>, Error> {
-    // The claim needs two statements. The first reads the queue in order and stops at the first job that was never probed. A
-    // long queue has such a job, so the second statement sorts only a short queue.
+    // The first statement reads the queue in order and stops at the first job that has never been probed. The second
+    // runs only if there is no such job. That happens only in a short queue, so sorting is cheap.
     let rows = match order {
         ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
         ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,
@@ -368,15 +370,15 @@ async fn first_job(pool: &PgPool, rows: Vec<ClaimedRow>) -> Result<Option<Claime
     Ok(batch.jobs.into_iter().next())
 }
 
-/// Splits rows into claimed jobs, and the ends of rows without a valid job.
+/// Splits rows into claimed jobs and, for jobs with invalid values, the writes that end them as failed.
 fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     let last = rows.iter().map(|row| row.place).max();
     let mut batch = ClaimBatch { jobs: Vec::with_capacity(rows.len()), last };
     let mut unreadable = Vec::new();
     for row in rows {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
-        let recipient =
-            Email::from_stored(&row.recipient).map_err(|_| ("recipient", "it is not an email address".to_owned()));
+        let recipient = Email::from_stored(&row.recipient)
+            .map_err(|_| ("recipient", "the value is not an email address".to_owned()));
         let callback_url = CallbackUrl::parse(row.callback_url).map_err(|error| ("callback_url", error.to_string()));
         let shown_host = row.shown_host.map(ShownHost::parse).transpose();
         let shown_host = shown_host.map_err(|error| ("shown_host", error.to_string()));
@@ -417,22 +419,24 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     (batch, unreadable)
 }
 
-/// The end of a job whose row has a value that no request can have written.
+/// How a job ends if its row contains a value that no request can have written.
 fn unreadable_job(lease: Lease, column: &str, why: &str) -> Finish {
-    let message = format!("The job's {column} cannot be used: {why}. The row was changed after it was accepted.");
+    let message =
+        format!("The job's {column} cannot be used: {why}. The row was changed after the request was accepted.");
     Finish { lease, end: JobEnd::Failed(Failure::new("job_unreadable", message)), step: None }
 }
 
-/// Converts a time difference. Returns zero if it is negative because a clock was set back.
+/// Converts a number of seconds. Returns zero if the number is negative, which can happen if a clock has been set back.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Renews leases and returns the leases that are still held. The other leases are lost: expired, or taken over by another
-/// worker. An expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to requeue it.
+/// Renews leases and returns the leases that are still held. The other leases are lost: they have expired, their jobs
+/// have ended, or another worker has claimed the jobs. An expired lease is never renewed, even if no other worker has
+/// claimed the job yet, because a rescue may be about to requeue the job.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was renewed.
+/// [`Error::Database`]. If only the server's answer was lost, the leases were renewed nevertheless.
 pub async fn renew_leases(pool: &PgPool, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, Error> {
     let (ids, tokens) = lease_columns(in_lock_order(leases, |lease| lease.job));
     let rows = sqlx::query!(

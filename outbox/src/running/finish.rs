@@ -1,4 +1,4 @@
-//! Ends running jobs.
+//! Finishes running jobs, either as sent or as failed.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ use crate::{
 pub enum JobEnd {
     /// Mailgun accepted the mail.
     Sent,
-    /// The job can never succeed.
+    /// The job failed and will not be retried.
     Failed(Failure),
 }
 
@@ -47,26 +47,26 @@ impl JobEnd {
 pub enum Recorded {
     /// The write took effect.
     Done,
-    /// The lease is outdated: nothing was changed.
+    /// The lease is stale: the job was not changed.
     LeaseLost,
 }
 
-/// A running job to end.
+/// A running job to finish.
 #[derive(Debug, Clone)]
 pub struct Finish {
     /// The worker's lease.
     pub lease: Lease,
     /// How the job ends.
     pub end: JobEnd,
-    /// The step that ended the job.
+    /// The step that led to this end, if there was one.
     pub step: Option<StepRecord>,
 }
 
-/// Ends running jobs and returns whether each write took effect, in order. One statement moves the rows from the open partition
-/// to today's history, without the lease and the link.
+/// Finishes running jobs and returns whether each write took effect, in the order of `ends`. One statement moves the
+/// rows from the open partition to today's history partition, without their leases and links.
 ///
 /// # Errors
-/// [`Error::Database`]: the jobs are still running, and are rescued when their leases expire.
+/// [`Error::Database`] or [`Error::TimedOut`]. Jobs that are still running are rescued when their leases expire.
 pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
     finish_in(&mut Session::of(pool), ends).await
 }

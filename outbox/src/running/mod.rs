@@ -1,6 +1,6 @@
-//! What workers do with a job: claim it, store its link, requeue or finish it, and record each step that they tried.
+//! What workers do with a job: claim it, store its link, requeue or finish it, and record each step.
 //!
-//! Each write carries the job's lease, and is a single statement or transaction.
+//! Each write to a claimed job carries the job's lease, and is a single statement or transaction.
 
 pub(crate) mod claim;
 pub(crate) mod finish;

@@ -1,4 +1,4 @@
-//! Returns running jobs to the queue: for a retry, for another worker, or to wait behind an open breaker.
+//! Returns running jobs to the queue: for a retry, for another worker, or to wait while a breaker is open.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,16 +22,16 @@ use crate::{
 /// A running job to requeue.
 #[derive(Debug, Clone)]
 pub struct Requeue {
-    /// The worker's lease. The requeue ends it.
+    /// The worker's lease, which the requeue releases.
     pub lease: Lease,
-    /// Time until the job may be claimed again. Zero means at once.
+    /// Time until the job may be claimed again. Zero means immediately.
     pub delay: Duration,
-    /// Why it is requeued. Required with a delay, because a retrying job must have a reason.
+    /// Why the job is requeued. Required if `delay` is not zero, because a retrying job must have a reason.
     pub failure: Option<Failure>,
     /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
     pub is_uncounted: bool,
-    /// The failure, if it may concern only this recipient. While a service is stopped, other jobs are then probed
-    /// first.
+    /// The upstream that failed, if the failure may concern only this recipient. While the upstream is stopped, other
+    /// jobs are then probed first.
     pub suspected: Option<SuspectedFailure>,
     /// The step after which the job is requeued.
     pub step: Option<StepRecord>,
@@ -40,29 +40,29 @@ pub struct Requeue {
 /// A call that failed for a reason that may concern only this recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SuspectedFailure {
-    /// The service that failed.
+    /// The upstream that failed.
     pub upstream: Upstream,
-    /// Whether the service refused the call with 4xx. The time of the job's first such refusal is kept.
+    /// Whether the upstream refused the call with a 4xx status. The job keeps the time of its first such refusal.
     pub is_refusal: bool,
 }
 
 /// Outcome of a requeue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeued {
-    /// The job waits again.
+    /// The job is waiting again.
     Waiting,
-    /// A newer request of the recipient is already waiting, so the job has ended as superseded.
+    /// A newer request for the recipient is already waiting, so the job has ended as superseded.
     Superseded,
-    /// An operator has cancelled the job while it was running, so it has ended as cancelled.
+    /// An operator cancelled the job while it was running, so it has ended as cancelled.
     Cancelled,
-    /// The lease is outdated: nothing was changed.
+    /// The job was not changed: the lease is stale, or an operator cancelled the job during the write.
     LeaseLost,
 }
 
-/// Requeues running jobs and returns what happened to each, in order.
+/// Requeues running jobs and returns what happened to each, in the order of `jobs`.
 ///
 /// # Errors
-/// [`Error::Database`]: the jobs are still running, and are rescued when their leases expire.
+/// [`Error::Database`] or [`Error::TimedOut`]. Jobs that are still running are rescued when their leases expire.
 pub async fn requeue(pool: &PgPool, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
     requeue_in(&mut Session::of(pool), jobs).await
 }
@@ -80,15 +80,15 @@ pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Resul
     Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Requeued::LeaseLost)).collect())
 }
 
-/// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later then finds the job
-/// waiting, and a newer request that has already committed is visible to the next statement.
+/// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later then finds the
+/// job waiting, and a newer request that has already committed is visible to the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
         insert into recipient_quotas (key)
         select mailbox from email_jobs_open where id = any($1)
         group by mailbox
-        -- In byte order, as an enqueue sorts them, whatever the database's collation.
+        -- Lock the rows in the same order as an enqueue does: byte order, whatever the database's collation.
         order by mailbox collate "C"
         on conflict (key) do update set key = excluded.key
         "#,
@@ -157,7 +157,7 @@ async fn move_back(
           from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::text[], $19::bool[])
             as given (id, lease_token, delay, code, message, uncounted, upstream, refused)
           join email_jobs_open as job using (id, lease_token)
-          -- An upstream that is stopped by now fails for everybody, so its failures must not use up attempts.
+          -- A stopped upstream fails for every recipient, so these failures must not use up attempts.
           cross join lateral (
             select exists (
               select from upstreams where name = given.upstream and stopped_by is not null
@@ -191,7 +191,8 @@ async fn move_back(
             ) as ended
           returning id, state
         ),
-        -- Otherwise a new request during an attempt would be probed next, or count as not refused yet.
+        -- Copy the times of the recipient's last probe and first refusal to the newer request, so that it is not probed
+        -- next and still counts as refused.
         inherited as (
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.upstream
@@ -219,7 +220,7 @@ async fn move_back(
           where job.id = mine.id
             and job.lease_token = mine.lease_token
             and end_state is null
-            -- An operator may have cancelled it since `mine` was read. Then the rescue ends it.
+            -- An operator may have cancelled the job since `mine` was read. If so, a rescue ends the job.
             and job.cancelled_at is null
           returning job.id, job.state
         ),

@@ -1,4 +1,4 @@
-//! The last step before a mail is sent: stores the sealed link and decides whether to send.
+//! The last step before a mail is sent: stores the sealed link and decides whether to send the mail.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,42 +16,42 @@ use crate::{
     },
 };
 
-/// A link that Supabase has just created, encrypted.
+/// A link that Supabase has just created, in encrypted form.
 #[derive(Debug, Clone)]
 pub struct NewLink {
     /// The ciphertext.
     pub sealed: Vec<u8>,
     /// The Message-Id of the mail, with angle brackets.
     pub message_id: String,
-    /// Time since the call for the link began. The link's lifetime is counted from the start of that call.
+    /// Time since the call that created the link began. The link's lifetime is counted from the start of that call.
     pub age: Duration,
 }
 
 /// Whether to send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendDecision {
-    /// Send it.
+    /// Send the mail.
     Send,
-    /// Not now: Mailgun has requested a pause or is stopped. The link is stored.
+    /// Do not send the mail yet: Mailgun has requested a pause or is stopped. The link is stored.
     Hold {
-        /// Time until the pause ends; zero if Mailgun is stopped.
+        /// Time until the pause ends. Zero if Mailgun is stopped and has not requested a pause.
         pause: Duration,
     },
-    /// Not now: an operator has paused mail, Mailgun or the job's portal. The link is stored.
+    /// Do not send the mail yet: an operator has paused mail, Mailgun or the job's portal. The link is stored.
     Paused,
-    /// Mailgun has reported that it accepted the mail of an earlier attempt. The job has ended as sent.
+    /// Mailgun has reported that it accepted the mail from an earlier attempt. The job has ended as sent.
     AlreadySent,
-    /// A newer request of the recipient is waiting. The job has ended as superseded.
+    /// A newer request for the recipient is waiting. The job has ended as superseded.
     Superseded,
     /// The deadline has passed. The job has ended as expired.
     Expired,
     /// An operator has cancelled the job. It has ended as cancelled.
     Cancelled,
-    /// The lease is outdated: nothing was changed.
+    /// The job was not changed: the lease is stale, or an operator cancelled the job during the write.
     LeaseLost,
 }
 
-/// How the seal may end a job.
+/// The states in which a seal can end a job.
 #[derive(Debug, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 enum EndState {
@@ -61,7 +61,7 @@ enum EndState {
     Cancelled,
 }
 
-/// A job that is about to be mailed.
+/// A job whose mail is about to be sent.
 #[derive(Debug, Clone)]
 pub struct Seal {
     /// The worker's lease.
@@ -72,11 +72,11 @@ pub struct Seal {
     pub step: Option<StepRecord>,
 }
 
-/// Stores the links of jobs (or keeps the stored ones) and decides whether to send, in one statement. Returns a decision
-/// for each job, in order. A job that is superseded, already sent, expired or cancelled ends here.
+/// Stores the jobs' new links and decides for each job whether to send its mail, all in one statement. Returns the
+/// decisions in the order of `seals`. A job that is superseded, already sent, expired or cancelled ends here.
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::Database`] or [`Error::TimedOut`].
 pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
     let sorted = in_lock_order(seals, |seal| seal.lease.job);
     let steps = StepColumns::collect(sorted.iter().map(|seal| (seal.lease.job, seal.step.as_ref())));
@@ -115,7 +115,7 @@ async fn seal_once(
                   and (newer.state = 'running') is false
                   and newer.seq > job.seq
               ) then 'superseded'
-              -- Mailgun has reported that it accepted the mail with this link.
+              -- Mailgun has reported that it accepted the mail with the stored link.
               when given.sealed_link is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
@@ -140,21 +140,22 @@ async fn seal_once(
               gone.end_state,
               case gone.end_state
                 when 'superseded' then 'newer_request'
-                -- The reason of the last failure, if there was one.
+                -- The code of the last failure, if there was one.
                 when 'expired' then coalesce((gone.job).code, 'deadline_passed')
                 when 'cancelled' then 'cancelled'
               end,
               case
                 when gone.end_state = 'superseded' then
-                  'A newer request of this recipient took its place before this one was mailed.'
+                  'A newer request from this recipient took its place before its mail was sent.'
                 when gone.end_state = 'expired' and (gone.job).code is not null then (gone.job).message
-                when gone.end_state = 'expired' then 'Its deadline passed before it could be mailed.'
-                when gone.end_state = 'cancelled' then 'An operator cancelled it before it was mailed.'
+                when gone.end_state = 'expired' then 'Its deadline passed before its mail could be sent.'
+                when gone.end_state = 'cancelled' then 'An operator cancelled it before its mail was sent.'
               end,
               statement_timestamp()
             ) as ended
         ),
-        -- As in a requeue: a new request during a probe must not be probed next.
+        -- Copy the times of the last probe and first refusal to the newer request, so that a request that arrives
+        -- during a probe is not probed next.
         inherited as (
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.suspected_upstream
@@ -179,7 +180,7 @@ async fn seal_once(
           where job.id = mine.id
             and job.lease_token = mine.lease_token
             and end_state is null
-            -- An operator may have cancelled it since `mine` was read. Then the rescue ends it.
+            -- An operator may have cancelled the job since `mine` was read. If so, a rescue ends the job.
             and job.cancelled_at is null
           returning job.id, job.lease_token, job.portal
         ),

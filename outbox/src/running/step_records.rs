@@ -1,7 +1,7 @@
 //! Writes step records (rows of `email_attempts`) in the same statement as the change that they led to.
 //!
-//! A step is recorded even if its worker has lost the lease in the meantime, because the step did happen. If the answer to a
-//! write was lost, the write is repeated, and the row may already exist. That is not an error.
+//! A step is recorded even if its worker has lost the lease in the meantime, because the step did happen. If the answer
+//! to a write is lost, the write is repeated, so its row may already exist. That is not an error.
 
 use std::collections::HashSet;
 
@@ -48,7 +48,7 @@ impl<'a> StepColumns<'a> {
     /// Collects the records of a batch. A job without a record adds nothing.
     pub(crate) fn collect(records: impl IntoIterator<Item = (JobId, Option<&'a StepRecord>)>) -> Self {
         let mut columns = Self::default();
-        // A batch may contain a write and its repetition. Times are compared in microseconds, as Postgres stores them.
+        // A batch may contain the same write twice. Times are compared in microseconds, as Postgres stores them.
         let mut keys = HashSet::new();
         for (job, record) in records {
             if let Some(record) = record
@@ -75,8 +75,8 @@ impl<'a> StepColumns<'a> {
     }
 }
 
-/// `sqlx::query!` for a statement that also inserts step records, so that the statement's changes and the records are committed
-/// together or not at all.
+/// `sqlx::query!` for a statement that also inserts step records, so that the statement's changes and the records are
+/// committed together or not at all.
 ///
 /// ```text
 /// query_with_steps!(
@@ -87,8 +87,8 @@ impl<'a> StepColumns<'a> {
 /// )
 /// ```
 ///
-/// The text in `sql` continues a `with` clause that starts with the insert, which uses parameters $1 to $11. Existing rows are
-/// only looked up if `may_exist` is true, because a lookup costs as much as an insert.
+/// The text in `sql` continues a `with` clause that starts with the insert, which uses parameters $1 to $11. Existing
+/// rows are only looked up if `may_exist` is true, because a lookup costs as much as an insert.
 macro_rules! query_with_steps {
     (steps: $steps:expr, may_exist: $may_exist:expr, sql: $sql:literal, $($parameter:tt)*) => {
         sqlx::query!(

@@ -1,5 +1,5 @@
-//! The role `magic_link_viewer` can run every documented query that only reads, and read everything that an alert names. The role
-//! `magic_link_operator` can run the documented actions.
+//! The role `magic_link_viewer` can run every documented query that only reads, and can read every relation that an
+//! alert uses. The role `magic_link_operator` can run the documented actions.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,14 +7,14 @@ use sqlx::AssertSqlSafe;
 
 use crate::test_outbox::TestOutbox;
 
-/// Words and functions in statements that do more than read. Such statements are for the worker's role or the owner.
+/// SQL keywords and functions that occur only in statements for the worker's role or the owner.
 const WRITES: [&str; 4] = ["update ", "alter ", "email_lift_suppression(", "email_forget("];
 
 /// Functions that the role `magic_link_operator` calls.
 const ACTS: [&str; 4] = ["email_cancel_job(", "email_retry_job(", "email_pause(", "email_resume("];
 
 #[tokio::test]
-async fn the_viewer_and_the_operator_can_run_every_documented_statement_that_is_for_them() {
+async fn the_viewer_and_the_operator_can_run_the_statements_documented_for_them() {
     let outbox = TestOutbox::new().await;
     let mut tried = 0;
     for (file, text) in documents() {
@@ -32,7 +32,7 @@ async fn the_viewer_and_the_operator_can_run_every_documented_statement_that_is_
 }
 
 #[tokio::test]
-async fn the_viewer_can_read_every_relation_that_an_alert_names() {
+async fn the_viewer_can_read_every_relation_that_an_alert_uses() {
     let outbox = TestOutbox::new().await;
     let alerts = fs::read_to_string(workspace().join("deploy/alerts.yaml")).unwrap();
     let words = alerts.split(|c: char| !c.is_ascii_lowercase() && c != '_');
@@ -58,7 +58,7 @@ fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The statements in ```sql blocks, after a prompt, and in backticks.
+/// The statements in ```sql blocks, after a `> ` prompt, and in backticks.
 fn statements(text: &str) -> Vec<String> {
     let mut found = vec![];
     for block in text.split("```sql\n").skip(1) {

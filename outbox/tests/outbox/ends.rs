@@ -119,12 +119,12 @@ async fn a_job_that_expires_during_a_pause_has_the_pause_as_its_reason() {
     assert_eq!(outbox.job(job).await.state_and_code(), ("expired", Some("mailgun_rate_limited")));
     assert_eq!(
         outbox.job(job).await.message.as_deref(),
-        Some("Mailgun asked for a pause that was longer than this job could wait.")
+        Some("Mailgun requested a pause that was longer than this job could wait.")
     );
 }
 
 #[tokio::test]
-async fn a_running_job_that_expires_keeps_the_reason_of_its_last_failure() {
+async fn a_running_job_that_expires_keeps_the_code_of_its_last_failure() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -137,7 +137,7 @@ async fn a_running_job_that_expires_keeps_the_reason_of_its_last_failure() {
 }
 
 #[tokio::test]
-async fn a_job_past_its_deadline_is_not_mailed() {
+async fn no_mail_is_sent_after_the_deadline_of_its_job() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -163,7 +163,7 @@ async fn a_mailgun_pause_holds_a_job_and_keeps_its_link() {
 }
 
 #[tokio::test]
-async fn an_uncounted_attempt_is_given_back() {
+async fn an_uncounted_attempt_leaves_the_attempt_number_unchanged() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -182,7 +182,7 @@ async fn an_uncounted_attempt_is_given_back() {
 }
 
 #[tokio::test]
-async fn steps_are_recorded_with_their_reason() {
+async fn a_failed_step_is_recorded_with_its_reason() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -215,7 +215,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     let step = record(&job, at(7_000));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
     let seal = outbox::Seal { lease: job.lease, link: Some(link), step: step.clone() };
-    // Postgres stores times in microseconds.
+    // Postgres stores times in microseconds, so both steps have the same time.
     let same = outbox::Seal { step: record(&job, at(7_999)), ..seal.clone() };
     // First the step and its repetition in one batch, then the step alone, then the step twice in one batch.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
@@ -236,11 +236,11 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     outbox.expect_open_jobs(1);
 }
 
-/// Changes the job's row in the same way as a report about its mail.
+/// Changes the job's row in the same way as a report that the mail was delivered.
 const REPORTED: &str = "update email_jobs_open set delivery = 'delivered', delivery_at = clock_timestamp()";
 
 #[tokio::test]
-async fn a_mail_that_mailgun_has_reported_is_not_sent_again() {
+async fn a_mail_that_was_reported_delivered_is_not_sent_again() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
@@ -261,7 +261,7 @@ async fn a_report_about_an_older_link_does_not_count_for_a_new_link() {
     outbox.seal(&first).await;
     outbox.requeue(&first, Duration::ZERO).await;
     outbox.execute(REPORTED).await;
-    // The link was too old, so the second attempt replaces it.
+    // Replace the link in the second attempt, as a worker does if the link is too old.
     let second = outbox.claim_one().await;
     assert!(matches!(outbox.seal(&second).await, SendDecision::Send));
     outbox.requeue(&second, Duration::ZERO).await;
@@ -272,7 +272,7 @@ async fn a_report_about_an_older_link_does_not_count_for_a_new_link() {
 }
 
 #[tokio::test]
-async fn a_job_whose_mail_was_reported_ends_as_sent_and_not_as_expired() {
+async fn a_job_whose_mail_was_reported_delivered_ends_as_sent_and_not_as_expired() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -286,7 +286,7 @@ async fn a_job_whose_mail_was_reported_ends_as_sent_and_not_as_expired() {
 }
 
 #[tokio::test]
-async fn each_job_of_a_batch_has_its_own_outcome() {
+async fn each_job_in_a_batch_has_its_own_outcome() {
     let outbox = TestOutbox::new().await;
     let mut jobs = Vec::new();
     for n in 0..5 {
@@ -303,7 +303,8 @@ async fn each_job_of_a_batch_has_its_own_outcome() {
     outbox.requeue(&jobs[3], Duration::ZERO).await;
     let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
 
-    // The same job is in the batch twice; the steps of the second attempt begin later.
+    // The batch contains the fourth job twice, once with each lease. The later attempt's steps start later, so that
+    // they count as different steps.
     let step = |job: &outbox::ClaimedJob, step| StepRecord {
         started_at: Utc::now() + TimeDelta::milliseconds(job.attempt.into()),
         ..ok(step)
@@ -334,7 +335,7 @@ async fn each_job_of_a_batch_has_its_own_outcome() {
         "{decisions:?}"
     );
     let own = "select bool_and(convert_from(sealed_link, 'utf8') = recipient) from email_jobs_open where sealed_link is not null";
-    assert!(outbox.scalar::<bool>(own).await, "a job has the link of another");
+    assert!(outbox.scalar::<bool>(own).await, "a job has another job's link");
 
     let failed = JobEnd::Failed(Failure::new("test", "Words."));
     let ends = [(&jobs[4], failed), (&jobs[3], JobEnd::Sent), (&jobs[0], JobEnd::Sent), (&taken_over, JobEnd::Sent)];

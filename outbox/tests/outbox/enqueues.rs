@@ -46,8 +46,8 @@ async fn each_job_keeps_the_shown_host_of_its_own_request() {
         let shown_host = ShownHost::parse(host).unwrap();
         NewJob { shown_host, ..request_for("hello@example.com", page) }
     };
-    // The first request takes the shortcut for newcomers. Each later request supersedes the request before it, except the last
-    // request, which is a double click.
+    // The first request takes the shortcut for newcomers. Each later request supersedes the request before it, except
+    // the last one, which is a double click.
     outbox.queued(named("a", "a.example.com")).await;
     outbox.queued(named("b", "b.example.com")).await;
     outbox.enqueue(&[named("c", "c.example.com"), named("d", "d.example.com"), named("d", "e.example.com")]).await;
@@ -74,8 +74,8 @@ async fn each_job_keeps_the_shown_host_of_its_own_request() {
     );
 }
 
-/// An operator may delete a mailbox's quota row so that the person can make requests again at once. A recipient with a waiting
-/// job then looks like a newcomer.
+/// An operator may delete a mailbox's quota row so that the person can make new requests immediately. A recipient with
+/// a waiting job then looks like a newcomer.
 #[tokio::test]
 async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
     let outbox = TestOutbox::new().await;
@@ -96,16 +96,17 @@ async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
 async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("newcomer@example.com")).await;
-    // Two requests for one mailbox in a batch do not take the shortcut, and the second is a double click.
+    // If a batch contains two requests for one mailbox, neither takes the shortcut for newcomers. The second request is
+    // a double click, which uses no quota.
     outbox.enqueue(&[request("known@example.com"), request("known@example.com")]).await;
-    // The seconds that one request uses up in each window of the recipient and of the client.
+    // How many seconds of each window one request uses up, in the quotas of the recipient and of the client.
     let used = "select
         array(select round(extract(epoch from tat - last_at))::bigint from unnest(tats) as tat),
         array(select round(extract(epoch from tat::timestamptz - last_at))::bigint
               from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat)
       from recipient_quotas";
     let used: Vec<(Vec<i64>, Vec<i64>)> = outbox.rows(used).await;
-    // 90 s is a tenth of 15 min.
+    // 90 s is a tenth of 15 min, for a quota of 10 requests in 15 min.
     assert_eq!(used, [(vec![90, 2_880], vec![180, 8_640]), (vec![90, 2_880], vec![180, 8_640])]);
     outbox.expect_open_jobs(2);
 }
@@ -125,7 +126,7 @@ async fn a_double_click_adds_a_row_but_no_mail_and_uses_no_quota() {
 }
 
 #[tokio::test]
-async fn the_same_request_after_the_window_is_a_new_job() {
+async fn the_same_request_after_the_duplicate_window_is_a_new_job() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.duplicate_window = Duration::from_millis(1);
     let first = outbox.queued(request("hello@example.com")).await;
@@ -166,11 +167,11 @@ async fn repeats_use_the_same_quota_whether_the_job_was_sent_or_failed() {
             answers.push(outbox.enqueue(&[request(recipient)]).await);
         }
     }
-    assert_eq!(answers[..4], answers[4..], "the answers reveal who has an account");
+    assert_eq!(answers[..4], answers[4..], "the outcomes reveal who has an account");
 }
 
 #[tokio::test]
-async fn a_refused_request_uses_no_quota_of_any_window() {
+async fn a_refused_request_uses_no_quota_in_any_window() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "3/1h".parse().unwrap();
     outbox.admission.per_recipient_and_client = "1/1h".parse().unwrap();
@@ -201,7 +202,7 @@ async fn addresses_with_different_tags_share_a_quota() {
 }
 
 #[tokio::test]
-async fn the_requests_of_a_batch_are_decided_in_order_of_arrival() {
+async fn the_requests_in_a_batch_are_decided_in_order_of_arrival() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/1h".parse().unwrap();
     let batch = [
@@ -235,7 +236,8 @@ async fn concurrent_replicas_leave_one_waiting_job_and_do_not_exceed_the_quota()
         replicas.spawn(async move {
             let mut taken = 0;
             for turn in 0..5 {
-                // Two recipients in both orders: quota rows must be locked in a fixed order to prevent a deadlock.
+                // Every second replica reverses the recipients. Quota rows are locked in a fixed order, so that this
+                // cannot cause a deadlock.
                 let mut batch = vec![
                     request_for("a@example.com", &format!("{replica}-{turn}")),
                     request_for("b@example.com", &format!("{replica}-{turn}")),
@@ -269,20 +271,20 @@ async fn only_idle_quotas_are_deleted() {
     outbox.queued(request("b@example.com")).await;
     let idle = "update recipient_quotas set tats = array[clock_timestamp()] where key = 'b@example.com'";
     outbox.execute(idle).await;
-    assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 0, "the last request may still be repeated");
+    assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 0, "a repeat must still be recognised");
     outbox.execute("update recipient_quotas set last_at = last_at - interval '61 min'").await;
     let of_client = "update recipient_quotas set tats = array[clock_timestamp()] where key = 'a@example.com'";
     outbox.execute(of_client).await;
 
     assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 1);
     let kept: Vec<(String,)> = outbox.rows("select key from recipient_quotas").await;
-    assert_eq!(kept, [("a@example.com".to_owned(),)], "the quota of its client is in use");
+    assert_eq!(kept, [("a@example.com".to_owned(),)], "the client's quota is still in use");
     outbox.expect_open_jobs(2);
 }
 
 /// Every write to quota rows locks the rows in the order of their keys, so that two writes cannot deadlock.
 #[tokio::test]
-async fn newcomers_are_locked_in_the_order_of_their_keys() {
+async fn quota_rows_of_newcomers_are_locked_in_the_order_of_their_keys() {
     let outbox = TestOutbox::new().await;
     let mut other = outbox.admin.begin().await.unwrap();
     let add =
@@ -295,7 +297,8 @@ async fn newcomers_are_locked_in_the_order_of_their_keys() {
         other.commit().await.unwrap();
     });
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
-    // A session that detects a deadlock updates the statistics at once.
+    // A session that detects a deadlock has waited for at least a second (`deadlock_timeout`), so it updates this counter
+    // as soon as its transaction ends.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
     outbox.expect_open_jobs(2);
@@ -332,7 +335,8 @@ async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
         outbox.until_sessions_wait_for_locks(1).await;
         let mut crowd: FuturesUnordered<_> =
             (0..100).map(|n| commit.commit(request(&format!("person-{n}@example.com")))).collect();
-        // The last requests may wait, because the helper does not take batches this small.
+        // The last requests may have to wait for the blocked commit, because the second committer takes a batch only
+        // when at least 64 requests are waiting.
         for answered in 1..=64 {
             let answer = tokio::time::timeout(Duration::from_secs(3), crowd.next()).await;
             assert!(matches!(answer, Ok(Some(Ok(Enqueued::Queued)))), "number {answered}: {answer:?}");

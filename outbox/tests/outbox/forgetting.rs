@@ -1,4 +1,4 @@
-//! Forgetting a person removes everything about them, and keeps the counts.
+//! Forgetting a person removes all of the person's data, but keeps the rows of the jobs, so that counts stay correct.
 
 use outbox::{DeliveryEvent, DeliveryStatus, Email, Failure, JobEnd, Recorded, Report, SuppressionReason};
 
@@ -46,7 +46,7 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
         assert_eq!(left, 0, "{table}");
     }
     let mut forgotten_jobs = outbox.jobs().await;
-    assert_eq!(forgotten_jobs.len(), jobs, "counts stay");
+    assert_eq!(forgotten_jobs.len(), jobs, "a job's row was deleted");
     forgotten_jobs.retain(|job| job.recipient == "forgotten@invalid");
     assert!(forgotten_jobs.iter().all(|job| job.language.is_none() && job.time_zone.is_none()), "{forgotten_jobs:?}");
     let states: Vec<_> = forgotten_jobs.iter().map(|job| (job.state_and_code(), job.delivery.as_deref())).collect();

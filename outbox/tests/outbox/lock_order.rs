@@ -1,5 +1,5 @@
-//! Every write to several running jobs locks the jobs in the order of their ids, so that two writes cannot deadlock. A worker
-//! renews leases while its committers write the same jobs, and a deadlock would delay both writes by a second.
+//! Every write to several running jobs locks the jobs in the order of their ids, so that two writes cannot deadlock. A
+//! worker renews leases while its committers write the same jobs, and a deadlock would delay both writes by a second.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ async fn claimed_in_reverse() -> (TestOutbox, Vec<Lease>) {
     (outbox, leases)
 }
 
-/// Runs a write while another transaction holds a lock on the earlier job, and checks that this other transaction can then also
-/// lock the later job.
+/// Runs a write while another transaction holds a lock on the earlier job, and checks that this other transaction can
+/// then also lock the later job.
 async fn assert_waits_without_holding_the_later_job(
     outbox: &TestOutbox,
     leases: &[Lease],
@@ -36,7 +36,7 @@ async fn assert_waits_without_holding_the_later_job(
         other.commit().await.unwrap();
     });
     assert_eq!(written.unwrap(), leases.len());
-    // A session that detects a deadlock updates the statistics at once.
+    // A session that detects a deadlock updates the statistics immediately.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
 }

@@ -1,4 +1,4 @@
-//! Tests of the outbox on a real Postgres.
+//! Tests of the outbox against a real Postgres server.
 #![allow(clippy::unwrap_used)]
 
 mod claims;

@@ -1,4 +1,4 @@
-//! What operators do: cancel jobs, retry ended ones, and pause mail.
+//! What operators do: cancel jobs, retry jobs that have ended, and pause mail.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn resume(outbox: &TestOutbox, target: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_cancelled_at_once_and_only_once() {
+async fn a_waiting_job_is_cancelled_immediately_and_only_once() {
     let outbox = TestOutbox::new().await;
     let job = outbox.queued(request("ann@example.com")).await;
     let (one, other) = tokio::join!(cancel(&outbox, job), cancel(&outbox, job));
@@ -56,7 +56,7 @@ async fn a_waiting_job_is_cancelled_at_once_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_running_job_is_cancelled_until_its_link_is_stored() {
+async fn a_running_job_can_be_cancelled_until_its_link_is_stored() {
     let outbox = TestOutbox::new().await;
     let sealed = outbox.queued(request("ann@example.com")).await;
     let claimed = outbox.claim_one().await;
@@ -66,15 +66,15 @@ async fn a_running_job_is_cancelled_until_its_link_is_stored() {
     outbox.finish(&claimed, JobEnd::Sent).await;
     assert_eq!(cancel(&outbox, sealed).await, "already_ended");
 
-    // The worker ends the job at whatever it does next.
+    // The next write to a cancelled job, whether a seal, a requeue or a rescue, ends the job.
     for next in ["seal", "requeue", "rescue"] {
         let job = outbox.queued(request(&format!("{next}@example.com"))).await;
         let claimed = outbox.claim_one().await;
         assert_eq!(cancel(&outbox, job).await, "cancelling");
         assert_eq!(cancel(&outbox, job).await, "cancelling", "again");
         assert_eq!(actions_of(&outbox, job).await, ["cancel by magic_link_operator"]);
-        // The person's next job waits until the worker is done with this one. Otherwise its link could be replaced by a link for
-        // the cancelled job.
+        // The person's next job waits until the cancelled job has ended, because a link that is still being created for
+        // the cancelled job could invalidate the next job's link.
         outbox.enqueue(&[request_for(&format!("{next}@example.com"), "other")]).await;
         assert!(outbox.claim(10).await.is_empty());
         match next {
@@ -97,9 +97,9 @@ async fn a_running_job_is_cancelled_until_its_link_is_stored() {
     }
 }
 
-/// Otherwise, a person whose job was just probed would be probed next again.
+/// If the newer job did not inherit the probe time, a person whose job was just probed would be probed again next.
 #[tokio::test]
-async fn the_next_job_of_a_person_whose_running_job_is_cancelled_knows_when_it_was_probed() {
+async fn the_newer_job_inherits_the_probe_time_of_a_cancelled_running_job() {
     let outbox = TestOutbox::new().await;
     for next in ["seal", "requeue"] {
         let email = format!("{next}@example.com");
@@ -119,9 +119,9 @@ async fn the_next_job_of_a_person_whose_running_job_is_cancelled_knows_when_it_w
     }
 }
 
-/// Whichever comes first decides: a job that was cancelled in time is never mailed, and a job that is mailed was not cancelled.
+/// If a job is reported as cancelled, its mail is never sent. If its mail is sent, the cancellation is refused.
 #[tokio::test]
-async fn a_cancellation_at_the_moment_of_the_seal_is_either_refused_or_obeyed() {
+async fn a_cancellation_during_a_seal_either_takes_effect_or_is_refused() {
     let outbox = TestOutbox::new().await;
     let (mut refused, mut obeyed) = (0, 0);
     for n in 0..40 {
@@ -134,7 +134,7 @@ async fn a_cancellation_at_the_moment_of_the_seal_is_either_refused_or_obeyed() 
                 outbox.finish(&claimed, JobEnd::Sent).await;
             }
             (SendDecision::Cancelled, "cancelling") => obeyed += 1,
-            // The seal had read the job before it was cancelled. The rescue ends it.
+            // The seal read the job before the job was cancelled, so a rescue must end the job.
             (SendDecision::LeaseLost, "cancelling") => {
                 obeyed += 1;
                 outbox.execute("update email_jobs_open set lease_expires_at = now() - interval '1 s'").await;
@@ -149,7 +149,7 @@ async fn a_cancellation_at_the_moment_of_the_seal_is_either_refused_or_obeyed() 
 }
 
 #[tokio::test]
-async fn nothing_is_claimed_or_mailed_during_a_pause() {
+async fn every_pause_stops_claims_and_a_pause_of_mail_or_mailgun_also_stops_mails() {
     let outbox = TestOutbox::new().await;
     for target in ["mail", "supabase", "mailgun"] {
         outbox.queued(request(&format!("{target}-running@example.com"))).await;
@@ -174,7 +174,7 @@ async fn nothing_is_claimed_or_mailed_during_a_pause() {
 }
 
 #[tokio::test]
-async fn the_pause_of_a_portal_holds_only_its_jobs_and_ends_by_itself() {
+async fn a_pause_of_a_portal_holds_only_its_jobs_and_ends_automatically() {
     let outbox = TestOutbox::new().await;
     let of = |portal: Option<&str>, name: &str| NewJob {
         portal: portal.map(str::to_owned),
@@ -209,7 +209,7 @@ async fn the_pause_of_a_portal_holds_only_its_jobs_and_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_job_that_expires_during_a_pause_says_so() {
+async fn a_job_that_expires_during_an_operators_pause_has_the_pause_as_its_reason() {
     let outbox = TestOutbox::new().await;
     let job = outbox.queued(request("ann@example.com")).await;
     pause(&outbox, "mail").await;
@@ -217,7 +217,7 @@ async fn a_job_that_expires_during_a_pause_says_so() {
     outbox::expire(&outbox.pool).await.unwrap();
     let job = outbox.job(job).await;
     assert_eq!((job.state.as_str(), job.code.as_deref()), ("expired", Some("paused")));
-    assert!(job.message.unwrap().starts_with("An operator had paused mail until 20"));
+    assert!(job.message.unwrap().starts_with("An operator paused mail until 20"));
 }
 
 #[tokio::test]
@@ -240,10 +240,10 @@ async fn an_invalid_pause_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn nobody_can_change_what_operators_did() {
+async fn no_role_can_change_the_record_of_operator_actions() {
     let outbox = TestOutbox::new().await;
     pause(&outbox, "mail").await;
-    // A superuser, whom no missing right stops.
+    // A superuser has every privilege, so only the trigger can refuse these statements.
     let admin = outbox::connect(&outbox.url().into(), 1, "test").unwrap();
     for statement in [
         "update operator_actions set actor = 'somebody'",
@@ -257,7 +257,7 @@ async fn nobody_can_change_what_operators_did() {
     assert_eq!(outbox.scalar::<i64>("select count(*) from operator_actions").await, 1);
 }
 
-/// An ended job, and the job that a retry of it would add.
+/// Adds a job that has expired.
 async fn expired(outbox: &TestOutbox, name: &str) -> JobId {
     let job = outbox.queued(request(&format!("{name}@example.com"))).await;
     outbox.execute(&format!("update email_jobs_open set deadline_at = clock_timestamp() where id = '{job}'")).await;
@@ -269,7 +269,7 @@ async fn file(outbox: &TestOutbox, job: JobId) -> String {
     retries::file(&outbox.operator, job, Some("Mailgun was down")).await.unwrap().code
 }
 
-/// Runs the only filed retry, as an api does.
+/// Runs the only filed retry, as an api would.
 async fn run(outbox: &TestOutbox) -> (JobId, RetryDecision) {
     let filed = retries::take_retries(&outbox.api, 10).await.unwrap();
     let [retry] = &filed[..] else { panic!("{filed:?}") };
@@ -304,16 +304,16 @@ async fn a_retry_adds_a_job_with_the_time_of_the_first_request() {
     assert!(retry.is_none() && origin.unwrap().job_id == job);
     assert_eq!(actions_of(&outbox, job).await, ["retry by magic_link_operator"]);
     outbox.finish(&claimed, JobEnd::Failed(Failure::new("some_failure", "x"))).await;
-    // The limit of an hour counts from the first request.
+    // The one-hour limit on retries is measured from the person's request, not from an earlier retry.
     outbox.execute("update email_jobs set created_at = created_at - interval '41 min', requested_at = requested_at - interval '41 min'").await;
     assert_eq!(file(&outbox, new_job).await, "too_old");
 }
 
 #[tokio::test]
-async fn a_retry_counts_towards_the_recipients_quota_but_is_no_double_click() {
+async fn a_retry_counts_towards_the_recipients_quota_but_is_not_a_double_click() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/15m".parse().unwrap();
-    // The request, which came within the duplicate window, and the retry use up both.
+    // The request and its retry, which comes within the duplicate window, use up the quota of two.
     let first = expired(&outbox, "ann").await;
     assert_eq!(file(&outbox, first).await, "filed");
     let (second, decision) = run(&outbox).await;
@@ -330,7 +330,7 @@ async fn a_retry_counts_towards_the_recipients_quota_but_is_no_double_click() {
 }
 
 #[tokio::test]
-async fn a_retry_that_would_harm_the_person_is_refused() {
+async fn a_retry_that_would_not_help_the_person_is_refused() {
     let outbox = TestOutbox::new().await;
     assert_eq!(file(&outbox, JobId::new()).await, "not_found");
 
@@ -341,7 +341,7 @@ async fn a_retry_that_would_harm_the_person_is_refused() {
     assert_eq!(outbox.enqueue(&[duplicate]).await, [Enqueued::Duplicate]);
     assert_eq!(file(&outbox, repeated).await, "duplicate");
     cancel(&outbox, open).await;
-    // A double click is no newer request.
+    // A double click does not count as a newer request.
     assert_eq!(file(&outbox, open).await, "filed");
 
     let asked_again = expired(&outbox, "again").await;
@@ -398,9 +398,9 @@ async fn a_retry_that_would_harm_the_person_is_refused() {
     assert_eq!(file(&outbox, forgotten).await, "forgotten");
 }
 
-/// The person's own request always wins, whenever it is made.
+/// The person's own request always takes precedence over a retry, whenever the request is made.
 #[tokio::test]
-async fn a_request_that_is_made_while_a_retry_runs_wins() {
+async fn a_request_made_during_a_retry_takes_precedence() {
     let outbox = TestOutbox::new().await;
     for n in 0..20 {
         let name = format!("p{n}");
@@ -414,23 +414,23 @@ async fn a_request_that_is_made_while_a_retry_runs_wins() {
         match decision {
             RetryDecision::Refused(refusal) => assert_eq!(refusal.code, "asked_again"),
             RetryDecision::Accepted => assert_eq!(outbox.job(retried).await.state, "superseded"),
-            RetryDecision::Gone => panic!("nobody else decides"),
+            RetryDecision::Gone => panic!("another api decided the retry"),
         }
         assert_eq!(outbox.job(own_id).await.state, "queued");
         cancel(&outbox, own_id).await;
     }
 }
 
-/// An api that dies after it has taken a retry loses nothing, and two apis never add two jobs.
+/// If an api dies after it has taken a retry, the retry is not lost. Two apis never add two jobs for one retry.
 #[tokio::test]
 async fn a_retry_is_run_exactly_once() {
     let outbox = TestOutbox::new().await;
     let job = expired(&outbox, "ann").await;
     file(&outbox, job).await;
     assert_eq!(retries::take_retries(&outbox.api, 10).await.unwrap().len(), 1);
-    assert!(retries::take_retries(&outbox.api, 10).await.unwrap().is_empty(), "taken by the first api");
+    assert!(retries::take_retries(&outbox.api, 10).await.unwrap().is_empty(), "the retry was taken twice");
     outbox.execute("update email_retries set taken_until = now() - interval '1 s'").await;
-    assert_eq!(retries::take_retries(&outbox.api, 10).await.unwrap().len(), 1, "the first api died");
+    assert_eq!(retries::take_retries(&outbox.api, 10).await.unwrap().len(), 1, "the retry was lost");
 
     let (one, other) = (request("ann@example.com"), request("ann@example.com"));
     let (one, other) = tokio::join!(
@@ -462,13 +462,13 @@ async fn forgetting_a_person_erases_what_operators_wrote_about_them() {
     assert_eq!(outbox.scalar::<i64>("select count(*) from email_retries").await, 0);
 }
 
-/// A pause wakes no worker, but its end does.
+/// Ending a pause wakes the workers; starting a pause does not.
 #[tokio::test]
-async fn a_resume_wakes_the_workers() {
+async fn ending_a_pause_wakes_the_workers() {
     let outbox = TestOutbox::new().await;
     pause(&outbox, "mail").await;
     let listener = outbox::JobListener::start(&outbox.pool);
-    // The first notifications may arrive while the listener connects.
+    // The first notifications may be sent before the listener has connected.
     eventually("a notification", async || {
         resume(&outbox, "mail").await;
         let began = std::time::Instant::now();

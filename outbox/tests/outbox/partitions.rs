@@ -63,7 +63,7 @@ async fn only_old_partitions_are_dropped() {
 }
 
 #[tokio::test]
-async fn a_partition_in_use_is_dropped_later_and_blocks_nobody() {
+async fn a_partition_in_use_is_dropped_later_and_blocks_no_statement() {
     let outbox = TestOutbox::new().await;
     outbox
         .execute(

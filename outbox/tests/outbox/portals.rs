@@ -1,4 +1,4 @@
-//! Jobs of several portals: what is stored with a job, and the quotas across portals and per portal.
+//! Jobs for several portals: what is stored with a job, and the quotas across portals and per portal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use outbox::{Enqueued, Failure, JobEnd, NewJob, ProgramKind, Requeue, check_sche
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
-/// A request through a portal. Each comes from a different client, so that the quota per client limits nothing.
+/// A request through a portal. Each request comes from a different client, so that no per-client quota is exceeded.
 fn through(portal: &str, recipient: &str, page: &str) -> NewJob {
     NewJob {
         portal: Some(portal.to_owned()),
@@ -19,7 +19,7 @@ fn with_quota(quota: &str, request: NewJob) -> NewJob {
     NewJob { portal_quota: Some(Arc::new(quota.parse().unwrap())), ..request }
 }
 
-/// How long the only request of a batch has to wait. Zero if it was accepted.
+/// Enqueues one request. Returns how long its client must wait before the next try, or zero if it was accepted.
 async fn wait_of(outbox: &TestOutbox, request: NewJob) -> Duration {
     match outbox.enqueue(&[request]).await[..] {
         [Enqueued::Limited { retry_after }] => retry_after,
@@ -28,18 +28,18 @@ async fn wait_of(outbox: &TestOutbox, request: NewJob) -> Duration {
     }
 }
 
-/// Whether a wait is about this number of minutes. It is not exact, because Postgres's clock advances during the test.
+/// Whether a wait is about this number of minutes. No wait is exact, because Postgres's clock advances during the test.
 fn is_about(wait: Duration, minutes: u64) -> bool {
     let exact = Duration::from_secs(60 * minutes);
     exact.saturating_sub(Duration::from_secs(30)) < wait && wait <= exact
 }
 
 #[tokio::test]
-async fn a_job_keeps_its_portal_and_its_deadline_until_the_history() {
+async fn a_job_keeps_its_portal_from_the_request_to_the_history() {
     let outbox = TestOutbox::new().await;
     let deadline = Some(Duration::from_millis(90_500));
     let newcomer = outbox.queued(NewJob { deadline, ..through("shop", "a@example.com", "1") }).await;
-    // The second request of a mailbox does not take the shortcut for newcomers.
+    // The second request for a mailbox does not take the shortcut for newcomers.
     let known = outbox.queued(NewJob { deadline, ..through("club-2", "a@example.com", "2") }).await;
     let plain = outbox.queued(request("b@example.com")).await;
     for (id, portal, deadline) in [(newcomer, Some("shop"), 90.5), (known, Some("club-2"), 90.5), (plain, None, 900.0)]
@@ -63,7 +63,7 @@ async fn a_job_keeps_its_portal_and_its_deadline_until_the_history() {
 }
 
 #[tokio::test]
-async fn jobs_that_end_while_they_wait_name_their_portal() {
+async fn expired_and_rescued_jobs_are_reported_with_their_portal() {
     let outbox = TestOutbox::new().await;
     outbox.queued(through("shop", "late@example.com", "1")).await;
     outbox.queued(request("plain@example.com")).await;
@@ -80,13 +80,13 @@ async fn jobs_that_end_while_they_wait_name_their_portal() {
 }
 
 #[tokio::test]
-async fn the_quota_of_a_person_holds_across_all_portals() {
+async fn a_persons_quota_applies_across_all_portals() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "3/1h".parse().unwrap();
     for portal in ["shop", "club"] {
         assert!(wait_of(&outbox, through(portal, "hello@example.com", "1")).await.is_zero());
     }
-    // The portal's own, wider quota does not widen the quota of the person.
+    // The portal's own quota is larger, but it does not raise the person's quota.
     let wide = |page: &str| with_quota("100/1h", through("club", "hello@example.com", page));
     assert!(wait_of(&outbox, wide("2")).await.is_zero());
     for request in [wide("3"), through("third", "hello@example.com", "4"), request_for("hello@example.com", "5")] {
@@ -129,7 +129,7 @@ async fn a_portals_own_quota_limits_only_requests_through_this_portal() {
 }
 
 #[tokio::test]
-async fn the_longest_wait_of_all_quotas_that_refuse_is_returned() {
+async fn the_longest_wait_among_the_exceeded_quotas_is_returned() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient_and_client = "100/1h".parse().unwrap();
     for (own, of_person, minutes) in [("1/3h", "1/1h", 180), ("1/1h", "1/3h", 180), ("1/1h", "9/3h", 60)] {
@@ -150,7 +150,7 @@ async fn a_newcomers_request_uses_as_much_of_the_portals_quota_as_any_other() {
     outbox.enqueue(&pair[..1]).await;
     outbox.execute("update recipient_quotas set clients = '{}' where key = 'known@example.com'").await;
     outbox.enqueue(&pair[1..]).await;
-    // 90 s is a tenth of 15 min.
+    // With a quota of 10 requests in 15 min, a request uses 90 s; with 30 requests in 1 d, it uses 2,880 s.
     let used = "select
         array(select round(extract(epoch from tat::timestamptz - last_at))::bigint
               from jsonb_array_elements_text(clients -> 'portal:shop') as tat)
@@ -160,7 +160,7 @@ async fn a_newcomers_request_uses_as_much_of_the_portals_quota_as_any_other() {
 }
 
 #[tokio::test]
-async fn unused_portal_quotas_are_removed_like_those_of_clients() {
+async fn unused_portal_quotas_are_removed_like_client_quotas() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "1000000/1s".parse().unwrap();
     outbox.admission.per_recipient_and_client = "1000000/1s".parse().unwrap();
@@ -178,18 +178,19 @@ async fn unused_portal_quotas_are_removed_like_those_of_clients() {
 }
 
 #[tokio::test]
-async fn the_newest_request_of_a_person_wins_across_portals() {
+async fn a_persons_newest_request_wins_across_portals() {
     let outbox = TestOutbox::new().await;
     let shop = outbox.queued(through("shop", "hello@example.com", "1")).await;
     let club = outbox.queued(through("club", "hello@example.com", "2")).await;
     assert_eq!(outbox.job(shop).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.job(club).await.state_and_code(), ("queued", None));
 
-    // A repeat is known by the person and the callback, whatever the portal.
+    // A repeated request is recognised by the person and the callback, whatever the portal.
     let repeat = NewJob { portal: None, ..through("club", "hello@example.com", "2") };
     assert_eq!(outbox.enqueue(&[repeat]).await, [Enqueued::Duplicate]);
 
-    // A running job of one portal keeps the job of another one waiting, and gives way to it.
+    // While a job for one portal is running, the person's job for another portal waits. When the running job is
+    // requeued, the waiting job supersedes it.
     let running = outbox.claim_one().await;
     let third = outbox.queued(through("third", "hello@example.com", "3")).await;
     assert!(outbox.claim(10).await.is_empty());
@@ -199,9 +200,9 @@ async fn the_newest_request_of_a_person_wins_across_portals() {
     outbox.expect_open_jobs(1);
 }
 
-/// What a worker does with a job of a portal that it does not know.
+/// A worker that does not know a job's portal requeues the job.
 #[tokio::test]
-async fn a_job_of_an_unknown_portal_waits_uncounted() {
+async fn an_attempt_for_an_unknown_portal_is_not_counted() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(through("shop", "hello@example.com", "1")).await;
     let job = outbox.claim_one().await;
@@ -221,7 +222,7 @@ async fn a_job_of_an_unknown_portal_waits_uncounted() {
 }
 
 #[tokio::test]
-async fn postgres_refuses_an_id_that_is_no_portal() {
+async fn postgres_refuses_an_invalid_portal_id() {
     let outbox = TestOutbox::new().await;
     let long = "a".repeat(33);
     for (recipient, portal) in [("a", ""), ("b", "-shop"), ("c", "Shop"), ("d", "a b"), ("e", "a\n"), ("f", &long)] {
@@ -234,21 +235,22 @@ async fn postgres_refuses_an_id_that_is_no_portal() {
     outbox.expect_open_jobs(1);
 }
 
-/// A worker of an earlier version would mail the job with the settings of another portal.
+/// A worker from an earlier version would ignore the portal and send the mail with the wrong settings.
 #[tokio::test]
-async fn the_first_job_of_a_portal_excludes_workers_that_do_not_know_portals() {
+async fn the_first_job_with_a_portal_excludes_workers_that_do_not_know_portals() {
     let outbox = TestOutbox::new().await;
     let as_older_worker = async |statement: &str| {
         let statement = format!("set outbox.migration = '18'; {statement}");
         let mut connection = outbox.pool.acquire().await.unwrap();
         let answer = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_all(&mut *connection).await.unwrap();
-        // The pool must not give the session to anybody else.
+        // The pool must not reuse this session, because the setting applies to the whole session.
         connection.close().await.unwrap();
         sqlx::Row::get::<bool, _>(&answer[0], 0)
     };
     outbox.queued(request("plain@example.com")).await;
     outbox.queued(request_for("plain@example.com", "again")).await;
-    assert!(as_older_worker("select outbox_suits('worker')").await, "without portals, older workers continue");
+    let is_admitted = as_older_worker("select outbox_suits('worker')").await;
+    assert!(is_admitted, "the worker was excluded although no job has a portal");
 
     for (recipient, knows) in [("newcomer@example.com", false), ("plain@example.com", true)] {
         outbox.execute("update outbox_schema set worker_from = 11").await;

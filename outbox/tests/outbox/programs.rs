@@ -75,7 +75,7 @@ async fn a_worker_that_cannot_open_another_workers_links_causes_a_warning() {
         report(&outbox.pool, worker("worker-a", first)).await;
         report(&outbox.pool, worker("worker-b", second)).await
     };
-    // The steps of replacing a key.
+    // The stages of a key replacement, which cause no warning.
     for (first, second) in [
         (&["aaaaaaaa"][..], &["aaaaaaaa"][..]),
         (&["aaaaaaaa"], &["aaaaaaaa", "bbbbbbbb"]),
@@ -114,7 +114,7 @@ async fn a_program_that_cannot_read_a_workers_confirm_links_causes_a_warning() {
         report(&outbox.pool, b).await;
         report(&outbox.api, with_keys(api(), api_keys)).await
     };
-    // The steps of replacing a key, and links that need no key.
+    // The stages of a key replacement, and link styles that need no key. These combinations cause no warning.
     for (style, sender, api_keys) in [
         ("confirm", &["11111111"][..], &["11111111"][..]),
         ("confirm", &["11111111"], &["11111111", "22222222"]),
@@ -152,7 +152,7 @@ async fn mixed_versions_and_too_many_connections_cause_warnings() {
     assert!(summary.warnings[0].message.contains("may open 9013 connections"), "{summary:?}");
     assert!(summary.warnings[1].message.contains("0.1.0 0123456789ab, 0.2.0"), "{summary:?}");
 
-    // The connection limit of the database also counts.
+    // The database's own connection limit also counts.
     outbox.execute("delete from email_programs").await;
     assert_eq!(codes(&report(&outbox.api, api()).await), [""; 0]);
     let database: String = outbox.scalar("select current_database()::text").await;
@@ -213,7 +213,7 @@ struct SummaryRow {
 }
 
 #[tokio::test]
-async fn the_summary_has_the_portals_that_at_least_one_running_worker_knows() {
+async fn the_summary_lists_the_portals_that_at_least_one_running_worker_knows() {
     fn with_portals(program: Program, portals: &[&str]) -> Program {
         Program { portals: Some(portals.iter().map(|&portal| portal.to_owned()).collect()), ..program }
     }
@@ -245,7 +245,8 @@ async fn the_summary_has_the_portals_that_at_least_one_running_worker_knows() {
     assert_eq!(known().await, None, "no worker has reported for half a minute");
 }
 
-/// Runs the statement of a program from before migration 0019. Such a program still runs during an upgrade.
+/// Runs the statement with which programs older than migration 0019 report themselves. Such a program may still be
+/// running during an upgrade.
 #[tokio::test]
 async fn an_older_program_reports_itself_without_portals() {
     let outbox = TestOutbox::new().await;

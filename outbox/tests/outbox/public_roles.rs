@@ -1,5 +1,5 @@
-//! In a Supabase project, holders of the public key can neither read our tables nor call our functions. Every table has
-//! comments.
+//! In a Supabase project, holders of the public key can neither read our tables nor call our functions. Every table and
+//! every column has a comment.
 
 use crate::test_outbox::request;
 use outbox::partitions;

@@ -6,7 +6,8 @@ use outbox::{ClaimOptions, ClaimedJob, Failure, Finish, JobEnd, PgPool, QueueCur
 
 use crate::test_outbox::TestOutbox;
 
-/// A dump or a long report holds a snapshot. Until it ends, the entries of deleted jobs stay in the index.
+/// A dump or a long report holds a snapshot. Until the snapshot is released, the entries of deleted jobs stay in the
+/// index.
 #[tokio::test]
 async fn claims_do_not_read_deleted_jobs_while_a_snapshot_is_held() {
     const CLAIMS: i64 = 100;
@@ -28,14 +29,15 @@ async fn claims_do_not_read_deleted_jobs_while_a_snapshot_is_held() {
         outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
-    // Claims from the start of the queue would read 50 + 100 + 150 + … = 252,500.
+    // Claims from the start of the queue would read 50 + 100 + 150 + … = 252,500 entries.
     assert!(read < 100_000, "{read} entries were read for {CLAIMS} claims of {LIMIT}");
     assert!(read >= CLAIMS * LIMIT, "only {read} entries were counted");
 }
 
-/// Statistics are always outdated. With the statistics of an empty queue, claims once read and sorted all waiting jobs.
+/// Postgres's statistics always lag behind. If they had been gathered while the queue was empty, claims used to read
+/// and sort all waiting jobs.
 #[tokio::test]
-async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
+async fn a_claim_reads_only_the_jobs_that_it_takes_whatever_the_statistics() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off); analyze email_jobs_open").await;
     let mut cursor = QueueCursor::default();
@@ -49,10 +51,10 @@ async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
     outbox.expect_open_jobs(5_000);
 }
 
-/// A claim looks up by recipient whether there is a running job. With statistics from a moment without running jobs, claims
-/// once read all running jobs, through the index of leases, for each waiting job.
+/// For each waiting job, a claim looks up whether the recipient has a running job. With statistics from a time without
+/// running jobs, each of these lookups used to read all running jobs through the lease index.
 #[tokio::test]
-async fn a_claim_does_not_read_the_running_jobs_of_others() {
+async fn a_claim_does_not_read_the_running_jobs_of_other_recipients() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off)").await;
     wait_at(&outbox, 1..=1_000).await;
@@ -64,12 +66,12 @@ async fn a_claim_does_not_read_the_running_jobs_of_others() {
         assert_eq!(take(&mut cursor, &outbox.pool, 100).await.len(), 100);
     }
     let read = entries_read(&outbox, "email_jobs_open_lease").await;
-    assert_eq!(read, 0, "claims read entries of the index of leases");
+    assert_eq!(read, 0, "claims read entries of the lease index");
     outbox.expect_open_jobs(1_000);
 }
 
 #[tokio::test]
-async fn a_job_before_the_cursor_is_claimed_when_no_other_waits() {
+async fn a_job_before_the_cursor_is_claimed_when_no_other_job_waits() {
     let outbox = TestOutbox::new().await;
     let mut cursor = QueueCursor::default();
     wait_at(&outbox, 5..=6).await;
@@ -86,7 +88,8 @@ async fn a_job_before_the_cursor_does_not_wait_for_a_long_queue() {
     wait_at(&outbox, 2..=5_000).await;
     take(&mut cursor, &outbox.pool, 1).await;
     wait_at(&outbox, 1..=1).await;
-    // The job is claimed by the next claim from the start of the queue, after a tenth of a second, and not after 5,000 claims.
+    // From time to time, a claim starts at the beginning of the queue. It finds the new job at place 1 before all the
+    // other jobs have been claimed.
     let mut claims = 1;
     while take(&mut cursor, &outbox.pool, 1).await.first().expect("the job was skipped").recipient.as_str()
         != "at-1@example.com"
@@ -97,7 +100,7 @@ async fn a_job_before_the_cursor_does_not_wait_for_a_long_queue() {
     outbox.expect_open_jobs(5_000);
 }
 
-/// Adds waiting jobs at these places.
+/// Adds a waiting job at each of these places in the queue.
 async fn wait_at(outbox: &TestOutbox, places: RangeInclusive<i64>) {
     let (first, last) = (places.start(), places.end());
     outbox
@@ -109,7 +112,8 @@ async fn wait_at(outbox: &TestOutbox, places: RangeInclusive<i64>) {
         .await;
 }
 
-/// Number of entries in an index that the claims have read in total.
+/// Returns how many entries of an index the claims have read in total. Closes the pool first, because Postgres counts
+/// the reads of a session when the session ends.
 async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
     outbox.pool.close().await;
     outbox.wait_until_sessions_end().await;

@@ -10,7 +10,7 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 impl TestOutbox {
-    /// Moves the end of all ended jobs into the past.
+    /// Moves the end of all ended jobs back in time by `interval`.
     async fn let_history_age(&self, interval: &str) {
         self.execute(&format!(
             "update email_jobs set finished_at = finished_at - interval '{interval}' where finished_at < 'infinity'"
@@ -56,12 +56,12 @@ async fn mails_without_a_final_status_are_listed_after_ten_minutes() {
 
     let silent = mails.iter().find(|mail| mail.job.to_string() == silent.id()).unwrap();
     assert!(reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap());
-    assert!(!reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap(), "it was marked twice");
+    assert!(!reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap(), "the job was marked twice");
     assert_eq!(outbox.job(silent.job).await.state_and_code(), ("sent", Some("no_trace")));
 }
 
 #[tokio::test]
-async fn a_late_report_removes_no_trace() {
+async fn a_late_report_clears_the_code_no_trace() {
     let outbox = TestOutbox::new().await;
     let mail = outbox.mailed("a@example.com").await;
     outbox.let_history_age("31 min").await;
@@ -77,7 +77,7 @@ async fn a_late_report_removes_no_trace() {
 }
 
 #[tokio::test]
-async fn one_worker_asks_at_a_time_and_none_during_a_pause() {
+async fn only_one_worker_at_a_time_queries_mailgun_and_none_during_a_pause() {
     let outbox = TestOutbox::new().await;
     let turn = async |worker| reconcile::take_turn(&outbox.pool, worker, Duration::from_secs(60)).await.unwrap();
     assert!(turn("one").await);
@@ -88,5 +88,5 @@ async fn one_worker_asks_at_a_time_and_none_during_a_pause() {
     reconcile::end_turn(&outbox.pool, "two", Duration::from_secs(60), Some("rate limit")).await.unwrap();
     assert!(!turn("two").await && !turn("one").await);
     outbox.execute("update email_reconciler set held_until = now()").await;
-    assert!(turn("one").await, "an expired lease or pause still blocks");
+    assert!(turn("one").await, "an expired lease or pause still blocks a worker");
 }

@@ -1,4 +1,4 @@
-//! What workers know about Supabase's redirect allow list.
+//! The stored results of checks against Supabase's redirect allow list.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::test_outbox::TestOutbox;
 
 const CALLBACK: &str = "https://portal.example.com/auth/callback";
 
-/// Whether the callback is known to be allowed or refused; `None` if neither is known.
+/// Whether Supabase allows the callback, according to the stored check. `None` if there is no valid check.
 async fn is_allowed(outbox: &TestOutbox, callback: &str) -> Option<bool> {
     find(&outbox.pool, callback).await.unwrap().map(|check| check.is_allowed)
 }
@@ -18,7 +18,7 @@ async fn age_rows(outbox: &TestOutbox, seconds: u64) {
 }
 
 #[tokio::test]
-async fn an_allowed_callback_is_known_for_an_hour_and_a_refused_one_for_a_minute() {
+async fn an_allowed_callback_is_remembered_for_an_hour_and_a_refused_one_for_a_minute() {
     let outbox = TestOutbox::new().await;
     assert_eq!(find(&outbox.pool, CALLBACK).await.unwrap(), None);
     for (allowed, valid_for) in [(true, ALLOWED_FOR), (false, REFUSED_FOR)] {

@@ -51,7 +51,7 @@ impl TestOutbox {
         .await
     }
 
-    /// Moves all suppressions into the past, and deletes the quotas.
+    /// Moves all suppressions back in time by `interval`, and deletes the quotas.
     async fn let_time_pass(&self, interval: &str) {
         self.execute(&format!(
             "update suppressed_recipients set since = since - interval '{interval}', until = until - interval '{interval}';
@@ -109,7 +109,7 @@ fn statuses(outcomes: &[ReportOutcome]) -> Vec<ReportStatus> {
 }
 
 #[tokio::test]
-async fn each_report_of_a_batch_has_its_own_outcome() {
+async fn each_report_in_a_batch_has_its_own_outcome() {
     let outbox = TestOutbox::new().await;
     let (mail, other) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
     let stranger = SentMail { job: JobId::new(), recipient: "c@example.com".to_owned() };
@@ -133,7 +133,7 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
     assert_eq!(
         statuses(&outcomes),
         [Recorded, Known, Known, TokenReused, Recorded, Unmatched, Unmatched, Unmatched],
-        "not in the order of the batch"
+        "the outcomes are not in the order of the batch"
     );
     let moved: Vec<_> = outcomes.iter().map(|outcome| outcome.moved_to).collect();
     assert_eq!(
@@ -145,7 +145,7 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
 
     let again = outbox.report(&batch).await;
     assert_eq!(statuses(&again)[..3], [Known, Known, Known]);
-    assert_eq!(again[3].status, TokenReused, "the used token is stored");
+    assert_eq!(again[3].status, TokenReused, "the used token must be stored");
     let jobs = outbox.jobs().await;
     let mut deliveries: Vec<_> = jobs.iter().map(|job| (job.recipient.as_str(), job.delivery.as_deref())).collect();
     deliveries.sort();
@@ -208,7 +208,7 @@ async fn a_missing_mailbox_is_suppressed_for_longer_each_time() {
         assert_eq!(
             (outcomes[0].status, outcomes[0].suppression),
             (ReportStatus::Recorded, None),
-            "a mail from before the suppression does not extend it"
+            "a mail sent before the suppression extended it"
         );
         assert_eq!(outbox.suppressions().await, wanted);
         outbox.let_time_pass(passes).await;
@@ -216,7 +216,7 @@ async fn a_missing_mailbox_is_suppressed_for_longer_each_time() {
 }
 
 #[tokio::test]
-async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
+async fn a_suppressed_recipients_request_fails_immediately_and_uses_quota() {
     let outbox = TestOutbox::new().await;
     let mail = outbox.mailed("a@example.com").await;
     outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
@@ -228,15 +228,15 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
     let message = outbox.job(id).await.message.unwrap();
     assert!(message.starts_with("The recipient is suppressed (bounce, until 2"), "{message}");
     assert!(outbox.claim(10).await.is_empty());
-    // The same rules apply as for any recipient: a repeat is a double click, and quotas run out.
+    // As for any other recipient, a repeated request is a duplicate, and quotas apply.
     assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Duplicate]);
     let mut accepted = 0;
     while outbox.enqueue(&[request_for("a@example.com", &accepted.to_string())]).await == [Enqueued::Suppressed] {
         accepted += 1;
     }
-    assert_eq!(accepted, 3, "five requests in all");
+    assert_eq!(accepted, 3, "the quota allows five requests in total");
 
-    // Another address of the domain is not suppressed.
+    // Another address at the same domain is not suppressed.
     assert_eq!(outbox.enqueue(&[request("b@example.com")]).await, [Enqueued::Queued]);
     assert!(outbox.scalar::<bool>("select email_lift_suppression(' A@Example.com')").await);
     outbox.execute("delete from recipient_quotas").await;
@@ -276,7 +276,7 @@ async fn a_late_report_suppresses_from_the_time_of_its_event() {
 }
 
 #[tokio::test]
-async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
+async fn a_domain_that_bounces_every_mail_loses_its_suppressions() {
     let outbox = TestOutbox::new().await;
     let mut mails = Vec::new();
     for n in 0..23 {
@@ -295,22 +295,22 @@ async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
 
     let outcomes = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
-    assert_eq!(outcomes[1].suppression, Some(SuppressionOutcome::Suppressed), "a bounce at another domain suppresses");
-    assert_eq!(outbox.scalar::<i64>(suppressed_now).await, 1, "the earlier suppressions of the domain have ended");
+    assert_eq!(outcomes[1].suppression, Some(SuppressionOutcome::Suppressed), "another domain was affected");
+    assert_eq!(outbox.scalar::<i64>(suppressed_now).await, 1, "the domain's earlier suppressions have ended");
     let outcomes = outbox.report(&[bounced(&mails[21], now)]).await;
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
 
     outbox.let_time_pass("11 min").await;
     let outcomes = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
-    assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed), "bounces of the domain suppress again");
+    assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed), "a bounce must suppress again");
     let times = "select times from suppressed_recipients where recipient like '%-22@%'";
     assert_eq!(outbox.scalar::<i16>(times).await, 1);
     outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
-async fn many_bounces_of_one_domain_in_one_batch_suppress_nobody() {
+async fn many_bounces_at_one_domain_in_one_batch_suppress_nobody() {
     let outbox = TestOutbox::new().await;
     let mut batch = Vec::new();
     for n in 0..30 {

@@ -1,5 +1,5 @@
-//! Each role has only the rights that its program needs. All other tests run under these roles and show that the rights are
-//! sufficient. These tests show what the roles cannot do.
+//! Each role has only the rights that its program needs. All other tests run under these roles and show that the rights
+//! are sufficient. These tests show what the roles cannot do.
 
 use sandbox::TestDatabase;
 
@@ -40,7 +40,7 @@ async fn no_role_can_do_more_than_it_needs_to() {
         ("api", &outbox.api, "select key from recipient_quotas", REFUSED),
         ("api", &outbox.api, "select * from redirect_checks", REFUSED),
         ("api", &outbox.api, "select state from email_jobs_open", "0 rows"),
-        // The api may read the number of waiting jobs.
+        // The api is allowed to read the number of waiting jobs.
         ("api", &outbox.api, "select waiting from email_admission(10)", "1 rows"),
         ("api", &outbox.api, "select waiting from email_load(10)", "1 rows"),
         ("api", &outbox.api, "select * from email_pause('mail', 'x', '1 h')", REFUSED),
@@ -108,7 +108,7 @@ async fn no_role_can_do_more_than_it_needs_to() {
     outbox.expect_open_jobs(1);
 }
 
-/// A function that runs as the owner must not use objects of another schema that is in the caller's search path.
+/// A function that runs as the owner must not use objects from another schema in the caller's search path.
 #[tokio::test]
 async fn functions_that_run_as_the_owner_have_a_fixed_search_path() {
     let outbox = TestOutbox::new().await;
@@ -119,9 +119,9 @@ async fn functions_that_run_as_the_owner_have_a_fixed_search_path() {
     assert!(outbox.scalar::<bool>("select count(*) > 4 from pg_proc where prosecdef").await);
 }
 
-/// An operator may migrate first, and create the roles later.
+/// An operator may run the migrations first and create the roles later.
 #[tokio::test]
-async fn the_owner_role_takes_over_what_another_role_has_migrated() {
+async fn the_owner_role_takes_over_the_objects_that_another_role_created() {
     let server = TestDatabase::shared_server().await;
     server.create_database("migrated_by_another").await.unwrap();
     let database = TestDatabase::at(server, "migrated_by_another");

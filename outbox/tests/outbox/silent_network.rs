@@ -18,18 +18,19 @@ use tokio::{
 
 use crate::test_outbox::{TestOutbox, request};
 
-/// Which connections' bytes the proxy drops.
+/// Which bytes the proxy drops.
 #[derive(Clone, Copy, Debug)]
 enum Dropped {
     None,
     All,
-    /// Bytes of connections that were opened earlier.
+    /// Bytes of connections that were opened before this time.
     OpenedBefore(Instant),
-    /// Bytes of the first connection, after it has written something and then received the answer to a check.
+    /// Bytes that the client sends on the first connection, once it has run a write and then received the answer to a
+    /// connection check.
     FirstAfterItsCheck,
 }
 
-/// Progress of a connection that falls silent after its check.
+/// The stages of a connection that falls silent after its check.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Progress {
     Opened,
@@ -45,7 +46,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, dropped: watch::R
         Dropped::None => false,
         Dropped::All => true,
         Dropped::OpenedBefore(time) => made < time,
-        // Handled by `pass_until_checked`.
+        // `pass_until_checked` handles this connection.
         Dropped::FirstAfterItsCheck => false,
     };
     let mut buffer = vec![0; 16 * 1024];
@@ -56,7 +57,8 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, dropped: watch::R
     }
 }
 
-/// Forwards bytes until the client has the answer to a check that follows a write. Then it drops everything.
+/// Forwards bytes until the client has received the answer to a check that follows a write. After that, drops
+/// everything that the client sends.
 async fn pass_until_checked(client: TcpStream, server: TcpStream) {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
@@ -89,7 +91,8 @@ async fn pass_until_checked(client: TcpStream, server: TcpStream) {
     }
 }
 
-/// Starts a proxy in front of the server of `url`. Returns the proxy's URL, and a channel that sets what the proxy drops.
+/// Starts a proxy in front of the server in `url`. Returns the proxy's URL, and a channel that sets what the proxy
+/// drops.
 async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
     let (dropped, what_is_dropped) = watch::channel(Dropped::None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,10 +116,10 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 }
 
 #[tokio::test]
-async fn a_silent_network_is_an_outage_until_it_answers_again() {
+async fn a_silent_network_counts_as_an_outage_until_packets_arrive_again() {
     let outbox = TestOutbox::new().await;
     let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
-    // The pool has only one connection: if it lost this connection for good, no further request would be accepted.
+    // If the pool lost its only connection permanently, no further request would be accepted.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
     assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
@@ -125,7 +128,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let began = Instant::now();
     let refused = commit.commit(request("b@example.com")).await.unwrap_err();
     assert!(refused.is_outage(), "{refused}");
-    // The outbox gives up after 12 s. The other two seconds are for a slow machine.
+    // The outbox gives up after 12 s. The two extra seconds allow for a slow machine.
     assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 
     dropped.send(Dropped::None).unwrap();
@@ -138,8 +141,8 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     outbox.expect_open_jobs(2);
 }
 
-/// A committer has one connection. If the pool waited for this connection without a limit, no request would be accepted for as
-/// long as the server is silent.
+/// A committer has one connection. If the pool waited for an answer on this connection without a timeout, no request
+/// would be accepted for as long as the connection stayed silent.
 #[tokio::test]
 async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced() {
     let outbox = TestOutbox::new().await;
@@ -166,7 +169,7 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
 }
 
 #[tokio::test]
-async fn a_listener_that_no_longer_receives_is_replaced() {
+async fn a_listener_connection_that_falls_silent_is_replaced() {
     let outbox = TestOutbox::new().await;
     let (url, dropped) = proxy_to(&outbox.url_as(Role::Worker)).await;
     let pool = outbox::connect(&url.into(), 2, "test").unwrap();
@@ -177,7 +180,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
 
     // Open connections stay silent forever. New connections work.
     dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
-    // A new connection notifies once, for jobs that were added in the meantime.
+    // After reconnecting, the listener reports one notification, because it may have missed some.
     assert!(is_notified(&listener).await, "the dead connection was not replaced");
     outbox.queued(request("b@example.com")).await;
     assert!(is_notified(&listener).await, "the new connection received no notification");

@@ -1,4 +1,4 @@
-//! Breakers, slow paces, suspects and pauses, shared by all workers.
+//! Breakers, slow mode, suspects and pauses, shared by all workers.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl TestOutbox {
 }
 
 #[tokio::test]
-async fn one_caller_stops_an_upstream_and_one_resumes_it() {
+async fn only_one_of_several_callers_stops_or_resumes_an_upstream() {
     let outbox = TestOutbox::new().await;
     let why = Failure::new("bad_jwt", "The key is wrong.");
     let (one, two) = tokio::join!(outbox.stop(StoppedBy::Answer, &why), outbox.stop(StoppedBy::Answer, &why));
@@ -70,11 +70,14 @@ async fn a_check_resumes_only_what_a_check_has_stopped() {
     }
     outbox.stop(StoppedBy::Answer, &why).await;
     outbox.stop(StoppedBy::Check, &why).await;
-    assert!(resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(), "a failed check has taken over");
+    assert!(
+        resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(),
+        "the stop by a check did not replace the earlier stop"
+    );
 }
 
 #[tokio::test]
-async fn three_recipients_without_a_later_success_stop_an_upstream() {
+async fn failures_for_three_recipients_without_a_later_success_stop_an_upstream() {
     let outbox = TestOutbox::new().await;
     for _ in 0..5 {
         assert_eq!(outbox.suspect(1, NOW).await, Suspicion::Personal, "one recipient fails several times");
@@ -124,7 +127,7 @@ impl TestOutbox {
 }
 
 #[tokio::test]
-async fn attempts_used_up_by_a_fault_that_concerns_everybody_are_given_back() {
+async fn attempts_used_up_by_a_fault_that_affects_everybody_are_given_back() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     for _ in 0..3 {
@@ -136,10 +139,10 @@ async fn attempts_used_up_by_a_fault_that_concerns_everybody_are_given_back() {
     outbox.fail(Upstream::Mailgun, false).await;
     outbox.stop(StoppedBy::Suspects, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
     assert_eq!(outbox.attempts_of("ada@example.com").await, 0);
-    assert_eq!(outbox.attempts_of("eve@example.com").await, 1, "Mailgun is not stopped");
+    assert_eq!(outbox.attempts_of("eve@example.com").await, 1, "Mailgun was not stopped");
 
     outbox.stop(StoppedBy::Check, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
-    assert_eq!(outbox.attempts_of("ada@example.com").await, 0, "the attempts are given back once");
+    assert_eq!(outbox.attempts_of("ada@example.com").await, 0, "the attempts were given back twice");
     outbox.expect_open_jobs(2);
 }
 
@@ -157,7 +160,7 @@ async fn a_job_that_is_requeued_after_the_stop_gets_its_attempts_back() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() {
+async fn a_refusal_is_personal_once_a_later_call_to_the_upstream_has_succeeded() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     outbox.fail(Upstream::Supabase, true).await;
@@ -179,9 +182,10 @@ async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() 
 }
 
 #[tokio::test]
-async fn the_first_refusal_of_the_last_upstream_counts() {
+async fn the_time_of_the_first_refusal_by_the_last_upstream_is_kept() {
     let outbox = TestOutbox::new().await;
-    // Each failure moves the refusal back by a day, so the number of days is the number of failures since the refusal.
+    // After each failure, the test moves the refusal back by a day. The refusal's age in days is then the number of
+    // failures since the first refusal, including that refusal.
     let refused_at = "select current_date - refused_at::date, suspected_upstream from email_jobs_open";
     outbox.queued(request("ada@example.com")).await;
     for (upstream, is_refusal, expected) in [
@@ -200,7 +204,7 @@ async fn the_first_refusal_of_the_last_upstream_counts() {
 }
 
 #[tokio::test]
-async fn a_newer_job_inherits_probe_and_refusal_with_the_place() {
+async fn a_newer_job_inherits_the_probe_and_refusal_times_with_the_place() {
     let outbox = TestOutbox::new().await;
     let first = outbox.queued(request("ada@example.com")).await;
     outbox.execute(PROBED_AND_REFUSED).await;
@@ -210,7 +214,7 @@ async fn a_newer_job_inherits_probe_and_refusal_with_the_place() {
 }
 
 #[tokio::test]
-async fn a_newer_job_inherits_probe_and_refusal_when_it_supersedes_a_running_job() {
+async fn a_newer_job_inherits_the_probe_and_refusal_times_of_a_running_job() {
     for ends_at_the_seal in [false, true] {
         let outbox = TestOutbox::new().await;
         outbox.queued(request("ada@example.com")).await;
@@ -228,7 +232,7 @@ async fn a_newer_job_inherits_probe_and_refusal_when_it_supersedes_a_running_job
 }
 
 #[tokio::test]
-async fn a_newer_job_inherits_the_first_refusal_of_a_running_job() {
+async fn a_newer_job_inherits_a_refusal_that_ends_the_running_job() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     let job = outbox.claim_one().await;
@@ -244,7 +248,7 @@ async fn a_newer_job_inherits_the_first_refusal_of_a_running_job() {
 const PROBED_AND_REFUSED: &str =
     "update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02', suspected_upstream = 'supabase'";
 
-/// What a job's row says about an upstream that may refuse the job. Times are Unix seconds.
+/// The columns of a job that record probes, refusals and the suspected upstream. Times are Unix seconds.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct SuspicionRow {
     probed_at: Option<f64>,
@@ -275,11 +279,11 @@ async fn all_workers_together_check_once_per_interval() {
 }
 
 #[tokio::test]
-async fn probes_are_due_after_one_two_and_then_every_five_seconds() {
+async fn probes_are_due_after_one_second_then_two_then_every_five() {
     let outbox = TestOutbox::new().await;
     assert_eq!(take_probe(&outbox.pool).await.unwrap(), None);
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
-    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "a probe was due at once");
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "a probe was due immediately");
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
     assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "a probe was taken without a queued job");
     outbox.queued(request("hello@example.com")).await;
@@ -296,7 +300,7 @@ async fn probes_are_due_after_one_two_and_then_every_five_seconds() {
 }
 
 impl TestOutbox {
-    /// Claims a job as a probe, requeues it, and returns the part of its address before the `@`.
+    /// Claims a job as a probe, requeues it, and returns the local part of its recipient's address.
     async fn probe(&self, order: ProbeOrder) -> String {
         let options = outbox::ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 64 };
         let job = outbox::claim_probe(&self.pool, options, order).await.unwrap().unwrap();
@@ -323,7 +327,7 @@ async fn only_one_of_two_concurrent_workers_takes_a_probe() {
     outbox.queued(request("hello@example.com")).await;
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
-    // Both workers find the probe due, and wait for the row's lock.
+    // Both workers find that a probe is due, and wait for the row's lock.
     let mut lock = outbox.pool.begin().await.unwrap();
     sqlx::query("select from upstreams for update").execute(&mut *lock).await.unwrap();
     let (one, two, ()) = tokio::join!(take_probe(&outbox.pool), take_probe(&outbox.pool), async {
@@ -377,18 +381,18 @@ async fn a_pause_is_never_shortened() {
 }
 
 #[tokio::test]
-async fn only_one_worker_is_told_of_the_start_and_end_of_a_pause() {
+async fn only_one_worker_reports_the_start_and_the_end_of_a_pause() {
     let outbox = TestOutbox::new().await;
     assert!(pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap());
-    assert!(!pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(90)).await.unwrap(), "it was already paused");
+    assert!(!pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(90)).await.unwrap(), "already paused");
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
     outbox.execute("update upstreams set paused_until = clock_timestamp() where name = 'mailgun'").await;
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), [Upstream::Mailgun]);
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
 }
 
-/// Three recipients whom a firewall refuses can cause Supabase to count as stopped. Their old jobs must not make the api refuse
-/// other requests.
+/// If a firewall refuses the calls for three recipients, Supabase may count as stopped. The old jobs of these
+/// recipients must not make the api refuse other requests.
 #[tokio::test]
 async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
     let outbox = TestOutbox::new().await;

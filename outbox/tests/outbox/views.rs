@@ -97,7 +97,7 @@ struct RecentRow {
     delivery: Option<String>,
     attempts: i16,
     last_words: Option<String>,
-    /// Whether it was sent within a minute.
+    /// Whether the mail was sent within a minute.
     is_sent_soon: Option<bool>,
     seconds_to_delivered: Option<f64>,
 }
@@ -146,7 +146,7 @@ async fn mails_are_counted_by_domain_and_delivery_status() {
     report(&bounced, "bounced", DeliveryStatus::Bounced, 0).await;
     outbox.mailed("silent@b.example").await;
 
-    // Rows this recent are counted later, because a transaction that began before them may still commit.
+    // The newest rows are counted later, because an older transaction may still commit rows with earlier times.
     assert!(!outbox::roll_up(&outbox.pool).await.unwrap());
     assert_eq!(outbox.rows::<DomainRow>(BY_DOMAIN).await, []);
     outbox
@@ -160,7 +160,7 @@ async fn mails_are_counted_by_domain_and_delivery_status() {
     while outbox::roll_up(&outbox.pool).await.unwrap() {
         calls += 1;
     }
-    assert_eq!(calls, 4, "each call counts at most one hour");
+    assert_eq!(calls, 4, "each call counts the mails from at most one hour");
     let a = DomainRow { domain: "a.example".to_owned(), sent: 4, delivered: 4, complained: 1, ..DomainRow::default() };
     let b = DomainRow { domain: "b.example".to_owned(), sent: 2, bounced: 1, ..DomainRow::default() };
     let wanted = [DomainRow { is_plausible: Some(true), ..a }, b];
@@ -185,12 +185,11 @@ async fn quantiles_are_interpolated_within_their_bucket() {
     }
 }
 
-/// No view sorts or reads the whole history.
 #[tokio::test]
 async fn the_views_do_not_read_the_whole_history() {
     let outbox = TestOutbox::new().await;
     let mut connection = outbox.viewer.acquire().await.unwrap();
-    // Postgres would scan tables as small as these even with an index.
+    // Without these settings, Postgres would scan such small tables instead of using their indexes.
     sqlx::raw_sql("set enable_seqscan = off; set enable_bitmapscan = off").execute(&mut *connection).await.unwrap();
     let mut plan = async |query: &str| {
         let explain = sqlx::AssertSqlSafe(format!("explain (costs off) {query}"));

@@ -8,14 +8,14 @@ pub enum BadLine {
     /// The line does not begin with a name and `=`.
     #[error("is not NAME=value (example: LOG_FORMAT=json)")]
     NotAssignment,
-    /// White space ends the value, but something follows it.
+    /// White space ends the value, but more text follows.
     #[error("quote the value, because white space ends it (example: NAME='one two')")]
     NeedsQuotes,
     /// A quote is opened, but not closed before the end of the file.
     #[error("quote the value on both sides: a quote is opened, but not closed (example: NAME='one two')")]
     UnclosedQuote,
     /// A backslash is followed by a character that it cannot escape, or by nothing.
-    #[error("put the value in single quotes, in which a backslash has no special meaning (example: NAME='a\\b')")]
+    #[error("a backslash is not part of a valid escape: put the value in single quotes (example: NAME='a\\b')")]
     BadEscape,
     /// The value contains a NUL, which a variable cannot contain.
     #[error("contains a NUL character")]
@@ -25,8 +25,8 @@ pub enum BadLine {
     NotUtf8,
 }
 
-/// Parses the first line of `text`, together with the lines on which its value continues. Returns `None` for a blank line or a
-/// comment. Also returns the text that follows.
+/// Parses the first line of `text`, together with the lines on which its value continues. Returns `None` for a blank
+/// line or a comment. Also returns the text that follows.
 pub(super) fn parse_assignment(text: &str) -> (Result<Option<Assignment>, BadLine>, &str) {
     let line = text.split_inclusive('\n').next().unwrap_or_default();
     let after_line = &text[line.len()..];
@@ -46,7 +46,8 @@ pub(super) fn parse_assignment(text: &str) -> (Result<Option<Assignment>, BadLin
     }
 }
 
-/// Splits a line at its first `=` into the name and the beginning of the value, without the white space around both.
+/// Splits a line at its first `=` into the name, without `export`, and the beginning of the value. Removes the white
+/// space around the `=`.
 fn split_name(line: &str) -> Option<(&str, &str)> {
     let (name, rest) = split_word(line)?;
     let (name, rest) = match rest.strip_prefix('=') {
@@ -84,7 +85,7 @@ impl<'a> Value<'a> {
         Some(first)
     }
 
-    /// Parses to the end of the value's last line.
+    /// Parses the value up to the end of its last line.
     fn parse(&mut self) -> Result<(), BadLine> {
         if self.rest.starts_with('#') {
             return self.end_line();

@@ -1,7 +1,8 @@
 //! Reads `.env` into the environment. Both programs do this first, before they parse their arguments and before they
 //! start a second thread. Each program decides when it reports an error.
 //!
-//! The syntax is that of the `dotenvy` crate, except that `$` has no special meaning, because a password may contain a `$`.
+//! The syntax is that of the `dotenvy` crate, except that `$` has no special meaning, because a password may contain a
+//! `$`.
 
 mod line;
 mod parse;
@@ -21,21 +22,22 @@ pub enum DotenvError {
     /// The file exists, but cannot be read.
     #[error(".env: cannot be read: {}", io_problem(.0))]
     Unreadable(io::Error),
-    /// A line is neither `NAME=value`, nor a comment, nor blank.
+    /// A line is invalid.
     #[error(".env: line {line}: {problem}")]
     BadLine {
-        /// Number of the line, from 1. For a value with several lines, the number of its first line.
+        /// Number of the line, counted from 1. For a value with several lines, the number of its first line.
         line: usize,
-        /// What is wrong with the line.
+        /// The problem with the line.
         problem: BadLine,
     },
 }
 
-/// Reads `.env` in the current directory, if there is one. Parent directories are not searched, and a variable that
-/// is set in the environment keeps its value. If the file sets a variable twice, the first value is used.
+/// Reads `.env` in the current directory, if there is one. Parent directories are not searched, and a variable that is
+/// set in the environment keeps its value. If the file sets a variable twice, the first value is used.
 ///
 /// # Errors
-/// One [`DotenvError`] for each bad line. If there is an error, no variable is set.
+/// [`DotenvError::Unreadable`], or one [`DotenvError::BadLine`] for each bad line. If there is an error, no variable is
+/// set.
 pub fn load_dotenv() -> Result<(), Vec<DotenvError>> {
     load(Path::new(".env"))
 }

@@ -1,11 +1,11 @@
-//! Splits a `.env` file into assignments, and counts its lines.
+//! Splits a `.env` file into assignments, and keeps track of the line numbers for errors.
 
 use super::{
     DotenvError,
     line::{BadLine, parse_assignment},
 };
 
-/// `NAME=value`.
+/// An assignment, `NAME=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Letters, digits, `_` and `.`; begins with a letter or `_`.
@@ -14,18 +14,18 @@ pub struct Assignment {
     pub value: String,
 }
 
-/// Parses the content of a `.env` file, in the order of its lines:
+/// Parses the content of a `.env` file. The assignments are in the order of their lines.
 ///
 /// - Blank lines, and lines that begin with `#`, are skipped. A byte order mark and Windows line ends are allowed.
-/// - `NAME=value` or `export NAME=value`, with white space anywhere but in the name.
+/// - An assignment is `NAME=value` or `export NAME=value`. The name and the value may have white space around them.
 /// - The value may be quoted as a whole or in parts. In single quotes, everything is literal. In double quotes and
 ///   without quotes, `\` escapes `\`, `'`, `"`, `$` and a space, and `\n` is a line break.
-/// - A quoted value may have several lines.
-/// - After an unquoted value, white space and `#` begin a comment.
-/// - `$` is literal.
+/// - A quoted value may span several lines.
+/// - Outside quotes, `#` begins a comment if it follows white space or the `=`.
+/// - `$` has no special meaning.
 ///
 /// # Errors
-/// One [`DotenvError`] for each bad line.
+/// One [`DotenvError`] for each bad line. If the file is not valid UTF-8, only its first invalid line.
 pub fn parse(file: &[u8]) -> Result<Vec<Assignment>, Vec<DotenvError>> {
     let text = str::from_utf8(file).map_err(|error| {
         vec![DotenvError::BadLine { line: 1 + line_breaks(&file[..error.valid_up_to()]), problem: BadLine::NotUtf8 }]
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_bad_line_has_its_number_and_its_problem() {
+    fn the_error_for_a_bad_line_has_the_line_number_and_the_problem() {
         for (line, problem) in [
             ("sesame", BadLine::NotAssignment),
             ("=sesame", BadLine::NotAssignment),

@@ -1,4 +1,4 @@
-//! The English words, which must be the same as in earlier versions.
+//! Pins the English words, so that they do not change by accident.
 
 use words::{Language, Value, Words};
 
@@ -47,7 +47,7 @@ fn the_mail_in_english() {
         ),
         (
             "mail-request-code",
-            "Somebody asked for this code at 13:04:50 UTC on 23 November 2026. If that was you, type it at the page \
+            "Somebody asked for this code at 13:04:50 UTC on 23 November 2026. If that was you, type it on the page \
              where you asked for it. Type it only at portal.example.com.",
         ),
         ("mail-code-works", "The code works once, for 60 minutes, until 14:05 UTC."),

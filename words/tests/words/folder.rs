@@ -1,4 +1,4 @@
-//! An operator's words in a folder.
+//! Tests that read an operator's words from a folder.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ fn faults(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn each_language_has_a_folder_and_other_files_do_not_matter() {
+fn each_language_has_a_folder_and_other_files_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "de/words.ftl", "mail-button = Los geht’s\n");
     write(folder.path(), "it/words.ftl", "mail-button = Accedi\n");
@@ -40,7 +40,7 @@ fn without_a_folder_only_the_built_in_languages_have_words() {
 }
 
 #[test]
-fn all_faults_are_reported_at_once_with_file_and_line() {
+fn all_faults_are_reported_together_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "german/words.ftl", "mail-button = Los\n");
     write(folder.path(), "es/words.ftl", b"mail-button = \xff\n");
@@ -60,17 +60,18 @@ fn all_faults_are_reported_at_once_with_file_and_line() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_read_is_a_mistake() {
+fn a_folder_that_cannot_be_read_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "words.txt", "");
-    for (missing, problem) in [("no/such/folder", "It does not exist."), ("words.txt", "It is not a folder.")] {
+    let problems = [("no/such/folder", "No such file or folder."), ("words.txt", "This path is not a folder.")];
+    for (missing, problem) in problems {
         let found = WordsFolder::read(&folder.path().join(missing)).unwrap_err();
         assert!(found.len() == 1 && found[0].problem == problem, "{found:?}");
     }
 }
 
 #[test]
-fn a_folder_without_words_and_templates_is_a_mistake() {
+fn a_folder_without_words_or_templates_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "README.md", "");
     write(folder.path(), ".git/config", "");
@@ -102,7 +103,7 @@ fn a_portals_words_override_the_common_ones() {
 }
 
 #[test]
-fn the_faults_of_common_words_are_reported_once_whatever_the_number_of_portals() {
+fn faults_in_common_words_are_reported_only_once() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "de/words.ftl", "mail-buton = Los\n");
     write(folder.path(), "portals/one/de/words.ftl", "mail-button = { $host }\n");

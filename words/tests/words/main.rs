@@ -1,4 +1,4 @@
-//! What callers of the crate rely on: the sentences, and an operator's own words.
+//! Tests of the crate's public interface: the built-in sentences, and an operator's own words.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 

@@ -1,4 +1,4 @@
-//! An operator's own words.
+//! Tests of an operator's own words, and of the errors in them.
 
 use words::{Language, OperatorCatalogue, Value, Words};
 
@@ -15,7 +15,7 @@ fn faults(catalogues: &[OperatorCatalogue]) -> Vec<String> {
 }
 
 #[test]
-fn a_message_is_overridden_and_the_others_stay() {
+fn an_override_replaces_only_its_own_message() {
     let own = "-brand = Ex & Co\nmail-heading = Willkommen bei <b>{ -brand }</b>,\n  { $host }\n";
     let words = Words::with_overrides(&[catalogue("de", own)]).unwrap();
     let text = |language, id| words.text(language, id, &HOST).unwrap();
@@ -26,7 +26,7 @@ fn a_message_is_overridden_and_the_others_stay() {
 }
 
 #[test]
-fn a_language_is_added_and_what_it_lacks_is_english() {
+fn an_added_language_falls_back_to_english() {
     let own = "\u{feff}language-name = Italiano\r\nmail-button = Accedi\r\n";
     let words = Words::with_overrides(&[catalogue("it", own), catalogue("pt-BR", "mail-button = Entrar")]).unwrap();
     let [.., italian, portuguese] = words.offered()[..] else { panic!("{words:?}") };
@@ -77,11 +77,11 @@ fn every_fault_is_reported_with_its_file_and_line() {
             "words/fr/words.ftl:3: `mail-heading` refers to the term `-brand`, which does not exist.",
             "words/fr/words.ftl:4: `mail-subject-link` selects a form by `$host`, which is not a count.",
             "words/fr/words.ftl:7: `mail-button` appears twice.",
-            "words/fr/words.ftl:7: `mail-button` uses `$host`, but this message gets no arguments.",
-            "words/fr/words.ftl:8: `mail-newest-link` has an attribute, which nobody would see.",
+            "words/fr/words.ftl:7: `mail-button` uses `$host`, but this message has no arguments.",
+            "words/fr/words.ftl:8: `mail-newest-link` has an attribute, which is never shown.",
             "words/fr/words.ftl:8: `mail-newest-link` has no text.",
             "words/fr/words.ftl:10: The line contains a control character.",
-            "words/fr/words.ftl:10: `mail-subject-code` uses `$hour`, but this message gets $host, $time.",
+            "words/fr/words.ftl:10: `mail-subject-code` uses `$hour`, but this message has only $host, $time.",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! Messages in parts, and values that look like markup or syntax.
+//! Tests of messages in parts, and of values that look like markup or Fluent syntax.
 
 use proptest::prelude::*;
 use words::{Language, Part, Value, Words};
@@ -8,7 +8,7 @@ fn text(text: &str) -> Part<'static> {
 }
 
 #[test]
-fn a_template_gets_the_words_and_the_values_one_by_one() {
+fn a_template_gets_words_and_values_as_separate_parts() {
     let words = Words::built_in();
     let address = ("address", Value::Text("ann@example.com"));
     let value = Part::Value { name: "address", text: "ann@example.com" };
@@ -21,7 +21,7 @@ fn a_template_gets_the_words_and_the_values_one_by_one() {
 }
 
 #[test]
-fn a_value_is_never_read_as_words() {
+fn a_value_is_never_parsed_as_part_of_the_message() {
     let words = Words::built_in();
     for hostile in ["{ $date }", "<b>", "\u{fdd0}", "\u{2068}", "", "\n", "&amp;"] {
         let args = [("host", Value::Text(hostile))];
@@ -32,7 +32,7 @@ fn a_value_is_never_read_as_words() {
 }
 
 #[test]
-fn values_are_isolated_only_in_languages_that_are_written_from_right_to_left() {
+fn values_are_isolated_only_in_right_to_left_languages() {
     let words = Words::built_in();
     let args = [("host", Value::Text("portal.example.com"))];
     let heading = |language| words.text(language, "mail-heading", &args).unwrap();
@@ -44,7 +44,7 @@ fn values_are_isolated_only_in_languages_that_are_written_from_right_to_left() {
 
 proptest! {
     #[test]
-    fn any_value_comes_back_as_it_was(host in ".*", time in ".*") {
+    fn any_value_is_returned_unchanged(host in ".*", time in ".*") {
         let words = Words::built_in();
         let args = [("host", Value::Text(&host)), ("time", Value::Text(&time))];
         for language in Language::ALL {

@@ -1,4 +1,4 @@
-//! Sentences in each language, with their values.
+//! Tests of whole sentences in each language, with formatted dates, times and durations.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use words::{
     Clock, Language, TimeZone, Value, Words, WordsError, days_between, format_clock, format_date, format_duration,
 };
 
-/// A sentence from a mail that was requested in a zone and whose link is valid for an hour.
+/// A sentence from a mail that was requested at `requested`, with times in `zone`. The mail's link is valid for an
+/// hour.
 fn sentence(id: &str, language: Language, zone: &str, requested: &str) -> String {
     let (words, lifetime) = (Words::built_in(), Duration::from_hours(1));
     let zone: TimeZone = zone.parse().unwrap();
@@ -27,7 +28,7 @@ fn sentence(id: &str, language: Language, zone: &str, requested: &str) -> String
 }
 
 #[test]
-fn each_language_says_when_a_link_was_requested() {
+fn each_language_shows_when_a_link_was_requested() {
     for (language, zone, expected) in [
         (
             Language::ENGLISH,
@@ -60,7 +61,7 @@ fn each_language_says_when_a_link_was_requested() {
 }
 
 #[test]
-fn each_language_says_until_when_a_link_works() {
+fn each_language_shows_how_long_a_link_works() {
     for (language, requested, expected) in [
         (Language::ENGLISH, "2026-11-26T15:05:30Z", "The link works once, for 60 minutes, until 17:05 CET."),
         (
@@ -110,7 +111,7 @@ fn each_language_says_until_when_a_link_works() {
 }
 
 #[test]
-fn a_mistake_names_the_language_the_message_and_the_line() {
+fn errors_include_the_language_the_message_and_the_line() {
     let words = Words::built_in();
     assert_eq!(
         words.text(Language::GERMAN, "mail-headline", &[]).unwrap_err().to_string(),
@@ -120,7 +121,7 @@ fn a_mistake_names_the_language_the_message_and_the_line() {
     assert!(matches!(error, WordsError::BrokenMessage { line: 35, .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "the message `mail-heading` of the language de (de.ftl:35) is broken: Unknown variable: $host"
+        "the message `mail-heading` in the language de (de.ftl:35) is broken: Unknown variable: $host"
     );
     let italian: Language = "it".parse().unwrap();
     let error = words.text(italian, "mail-heading", &[]).unwrap_err();
@@ -128,7 +129,7 @@ fn a_mistake_names_the_language_the_message_and_the_line() {
 }
 
 #[test]
-fn several_threads_write_at_once() {
+fn several_threads_format_messages_concurrently() {
     let words = Words::built_in();
     let threads = (0..8).map(|number| {
         let words = words.clone();

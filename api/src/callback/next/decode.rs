@@ -1,23 +1,23 @@
-//! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal would read
-//! if it decoded the value one time too many.
+//! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal
+//! would read if it decoded the value one time too many.
 
 use super::error::UnsafeCallbackNext;
 
 /// Percent-decodes `text` once, as `decodeURIComponent` does.
 ///
 /// # Errors
-/// [`UnsafeCallbackNext::BadEscape`] for an incomplete escape and for bytes that are not valid UTF-8.
+/// [`UnsafeCallbackNext::BadEscape`] for an invalid escape and for bytes that are not valid UTF-8.
 pub(super) fn decode_strictly(text: &str) -> Result<String, UnsafeCallbackNext> {
     let (bytes, is_complete) = decode(text);
     String::from_utf8(bytes).ok().filter(|_| is_complete).ok_or(UnsafeCallbackNext::BadEscape)
 }
 
-/// Percent-decodes `text` once. Incomplete escapes are kept, and bytes that are not UTF-8 become U+FFFD.
+/// Percent-decodes `text` once. Invalid escapes are kept, and bytes that are not UTF-8 become U+FFFD.
 pub(super) fn decode_leniently(text: &str) -> String {
     String::from_utf8_lossy(&decode(text).0).into_owned()
 }
 
-/// The decoded bytes, and whether every `%` began an escape.
+/// Returns the decoded bytes, and whether every `%` began a valid escape.
 fn decode(text: &str) -> (Vec<u8>, bool) {
     let mut bytes = Vec::with_capacity(text.len());
     let mut is_complete = true;
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_escape_is_an_error_or_is_kept() {
+    fn only_strict_decoding_refuses_an_invalid_escape() {
         for (text, decoded) in
             [("%", "%"), ("%2", "%2"), ("%zz%20", "%zz "), ("%%20", "% "), ("%C3é", "\u{fffd}é"), ("%ff", "\u{fffd}")]
         {

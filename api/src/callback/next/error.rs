@@ -1,5 +1,5 @@
-//! The reasons for refusing a `callback_next`. Each rule has its own message, so that a portal's developer knows what to
-//! change.
+//! The reasons for refusing a `callback_next`. Each rule has its own message, so that a portal's developer knows what
+//! to change.
 
 use outbox::CodePoint;
 
@@ -8,28 +8,32 @@ use crate::http::{error::ValidationIssue, issue_code::IssueCode};
 /// The rule that `callback_next` breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnsafeCallbackNext {
-    /// The value is longer than [`MAX_BYTES`](super::MAX_BYTES), either as sent or as a browser normalises it.
+    /// The value is longer than [`MAX_BYTES`](super::MAX_BYTES), either as sent or after normalisation.
     #[error("callback_next must not be longer than 1,024 bytes.")]
     TooLong,
     /// The value contains an invisible character.
     #[error("callback_next contains an invisible character ({0}).")]
     Invisible(CodePoint),
     /// The value contains a space, a control character or a character that is not ASCII.
-    #[error("callback_next must percent-encode spaces, control characters and non-ASCII characters.")]
+    #[error("Spaces, control characters and non-ASCII characters in callback_next must be percent-encoded.")]
     NotEncoded,
-    /// The value is a URL with another origin.
+    /// The value is a URL whose origin is not the callback origin.
     #[error("callback_next is a URL, but its origin is not the callback origin.")]
     OtherOrigin,
-    /// A browser would read the beginning of the value, once decoded, as a scheme.
+    /// A browser would read the beginning of the value as a scheme, either as sent or after decoding.
     #[error("callback_next must not begin with a scheme, such as javascript:.")]
     Scheme,
-    /// The value begins with neither a slash nor a name.
-    #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
+    /// The value is not a path. Without a slash at the beginning, it must begin with a letter, a digit, `-` or `_`, and
+    /// must not contain `:` or `@` in its first segment.
+    #[error(
+        "callback_next must be a path, such as /orders or orders. Without a slash at the beginning, it must begin with \
+         a letter, a digit, - or _, and its first segment must not contain : or @."
+    )]
     NotAPath,
     /// The value contains a `%` that does not begin an escape, or escapes that do not decode to valid UTF-8.
-    #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
+    #[error("callback_next contains invalid percent-encoding. Write %25 for a percent sign.")]
     BadEscape,
-    /// The path contains a segment without any visible character.
+    /// The path contains an empty segment (`//`), or a segment that contains only white space.
     #[error("The path of callback_next must not contain an empty segment (//) or a segment that contains only spaces.")]
     EmptySegment,
     /// The path contains an encoded slash.
@@ -41,14 +45,14 @@ pub(crate) enum UnsafeCallbackNext {
     /// The value contains an encoded control character or line separator.
     #[error("callback_next must not contain encoded control characters or line breaks, such as %0A.")]
     Control,
-    /// A segment of the path is `.` or `..` once decoded.
+    /// A segment of the path is an encoded or disguised `.` or `..`.
     #[error("The path of callback_next must not contain an encoded or disguised dot segment, such as %2E%2E or ..;.")]
     DotSegment,
     /// The path contains an encoded format character.
     #[error("The path of callback_next must not contain the invisible character {0}.")]
     Format(CodePoint),
     /// The path contains an encoded character that some programs read as a slash, a backslash or a dot.
-    #[error("The path of callback_next must not contain {0}, which some programs read as a slash or a dot.")]
+    #[error("The path of callback_next must not contain {0}, which some programs read as a slash, backslash or dot.")]
     Lookalike(CodePoint),
     /// The path is not under any of the `CALLBACK_NEXT_PREFIXES`.
     #[error("callback_next is not under a path that this service allows.")]

@@ -1,10 +1,11 @@
-//! `callback_next`: the destination inside the portal after sign-in. An accepted value never points to another site or outside
-//! `CALLBACK_NEXT_PREFIXES`, even if a portal percent-decodes the value once too often.
+//! `callback_next`: the destination inside the portal after sign-in. An accepted value never points to another site or
+//! outside `CALLBACK_NEXT_PREFIXES`, even if a portal percent-decodes the value once too often.
 //!
-//! The parser accepts any `location.pathname + location.search` of a browser, unless the path contains something that a
-//! browser, router or server may read as a separator or as `..` (`segment`). The rules are applied both to the value as sent
-//! and to the value as the `url` crate normalises it, because browsers and the crate differ in places
-//! (`url/tests/expected_failures.txt`).
+//! The parser is meant to accept `location.pathname + location.search` from almost any page. It refuses a value that is
+//! too long or contains an invalid escape, a backslash or an encoded control character. It also refuses a path with an
+//! empty segment, a format character, or anything that a browser, router or server might read as a separator or as `..`
+//! (`segment`). The rules are applied both to the value as sent and to the value as the `url` crate normalises it,
+//! because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
 
 mod decode;
 mod error;
@@ -29,11 +30,11 @@ const PLACEHOLDER_PORTAL: &str = "https://portal.invalid";
 pub(crate) struct CallbackNext(String);
 
 impl CallbackNext {
-    /// Parses an absolute path, a path relative to the portal's root, or a URL with the callback origin `origin`. If the text
-    /// is a URL, only its path, query and fragment are kept.
+    /// Parses an absolute path, a path relative to the portal's root, or a URL with the callback origin `origin`. If
+    /// the text is a URL, only its path, query and fragment are kept.
     ///
     /// # Errors
-    /// The rule that the text breaks.
+    /// Returns the rule that the text breaks.
     pub(crate) fn parse(
         text: &str,
         origin: Option<&Origin>,
@@ -46,11 +47,11 @@ impl CallbackNext {
         if normal.len() > MAX_BYTES {
             return Err(UnsafeCallbackNext::TooLong);
         }
-        // Resolving dot segments and adding escapes breaks no rule. Check the result anyway, because it is the value that is
-        // used.
+        // Resolving dot segments and adding escapes cannot break a rule. The result is checked anyway, because it is
+        // the value that is used.
         check(&normal)?;
-        // If this path is under a prefix, so is every decoded reading of it: prefixes contain no escapes, and decoding a
-        // segment yields neither additional segments nor a dot segment.
+        // If this path is under a prefix, every decoded form of the path is too: prefixes contain no escapes, and
+        // decoding a segment yields neither additional segments nor a dot segment.
         if prefixes.contain(split_path(&normal).0) {
             Ok(Self(normal))
         } else {
@@ -77,7 +78,7 @@ impl fmt::Display for CallbackNext {
     }
 }
 
-/// The rules for the whole text: visible ASCII, of limited length, without backslashes.
+/// Checks the rules for the whole text: visible ASCII, of limited length, without backslashes.
 fn check_text(text: &str) -> Result<(), UnsafeCallbackNext> {
     if text.len() > MAX_BYTES {
         return Err(UnsafeCallbackNext::TooLong);
@@ -91,8 +92,8 @@ fn check_text(text: &str) -> Result<(), UnsafeCallbackNext> {
     text.chars().try_for_each(segment::check_char_anywhere)
 }
 
-/// Turns the text into a path from the portal's root: adds the leading slash of a relative path, or removes the portal's
-/// own origin.
+/// Turns the text into an absolute path: adds a leading slash to a relative path, or removes the portal's origin from a
+/// URL.
 fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
     if text.starts_with('/') {
         return Ok(text.to_owned());
@@ -102,7 +103,7 @@ fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, Unsaf
     {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let text_origin = Origin::parse(&format!("{scheme}://{authority}")).ok_or(UnsafeCallbackNext::OtherOrigin)?;
-        // A request without a callback origin fails anyway, with its own error code.
+        // A request without a callback origin is rejected elsewhere, with its own error code.
         if origin.is_some_and(|origin| *origin != text_origin) {
             return Err(UnsafeCallbackNext::OtherOrigin);
         }
@@ -113,7 +114,8 @@ fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, Unsaf
     if [text, &once, &decode_leniently(&once)].into_iter().any(begins_with_scheme) {
         return Err(UnsafeCallbackNext::Scheme);
     }
-    // A relative path must start like a name: `@evil` and `:80` would continue the portal's authority.
+    // A relative path must begin with a letter, a digit, `_` or `-`. If a portal appended `@evil` or `:80` to its own
+    // origin, the URL would have a different host or port.
     let first_segment = text.split(['/', '?', '#']).next().unwrap_or_default();
     let starts_like_a_name = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if !starts_like_a_name || first_segment.contains([':', '@']) {
@@ -122,8 +124,8 @@ fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, Unsaf
     Ok(format!("/{text}"))
 }
 
-/// Whether a URL parser would read the beginning of the text as a scheme: a letter, then letters, digits, `+`, `-` or `.`,
-/// then a colon.
+/// Whether a URL parser would read the beginning of the text as a scheme: a letter, then letters, digits, `+`, `-` or
+/// `.`, then a colon.
 fn begins_with_scheme(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -131,7 +133,7 @@ fn begins_with_scheme(text: &str) -> bool {
     })
 }
 
-/// Checks a path with query and fragment.
+/// Checks a path with an optional query and fragment.
 fn check(text: &str) -> Result<(), UnsafeCallbackNext> {
     decode_strictly(text)?;
     let (path, query_and_fragment) = split_path(text);

@@ -1,8 +1,9 @@
-//! The rules for a segment of the path: even after it is decoded once or twice, it must still be a single ordinary segment.
+//! The rules for a segment of the path: even after it is decoded once or twice, it must still be a single ordinary
+//! segment.
 //!
-//! Routers and servers decode segments after splitting the path, and some decode twice. A decoded segment must therefore
-//! contain no slash and no backslash, must not be `..`, and must contain nothing that a program may read as a slash, a
-//! backslash or `..`.
+//! Routers and servers decode segments after splitting the path, and some decode twice. A decoded segment must
+//! therefore contain no slash and no backslash, must not be `..`, and must contain nothing that a program may read as a
+//! slash, a backslash or `..`.
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use outbox::CodePoint;
@@ -13,7 +14,7 @@ use super::{decode::decode_leniently, error::UnsafeCallbackNext};
 /// Checks a segment of the path as it was sent, decoded once, and decoded twice.
 ///
 /// # Errors
-/// The first rule that one of these readings breaks.
+/// Returns the first rule that any of these forms breaks.
 pub(super) fn check(segment: &str) -> Result<(), UnsafeCallbackNext> {
     // A browser resolves plain dot segments before any program sees the path.
     if segment == "." || segment == ".." {
@@ -29,7 +30,7 @@ fn check_reading(segment: &str) -> Result<(), UnsafeCallbackNext> {
     if !segment.is_empty() && segment.trim().is_empty() {
         return Err(UnsafeCallbackNext::EmptySegment);
     }
-    // A decoded `?`, `#` or `;` may end the segment.
+    // Some programs treat a decoded `?`, `#` or `;` as the end of the segment.
     let ends = ['?', '#', ';'];
     let name: String = segment.split(ends).next().unwrap_or_default().nfkc().filter(|&c| !is_dropped(c)).collect();
     if name == "." || name == ".." { Err(UnsafeCallbackNext::DotSegment) } else { Ok(()) }
@@ -43,7 +44,7 @@ fn check_char(c: char) -> Result<(), UnsafeCallbackNext> {
     if c.is_ascii() {
         return Ok(());
     }
-    // NFKC turns the half-width full stop U+FF61 into U+3002.
+    // Some programs read U+3002, the ideographic full stop, as a dot. NFKC turns the half-width U+FF61 into U+3002.
     if c.nfkc().any(|normal| matches!(normal, '/' | '\\' | '\u{3002}')) {
         return Err(UnsafeCallbackNext::Lookalike(CodePoint(c)));
     }
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_with_a_separator_a_dot_segment_or_an_invisible_character_is_refused() {
+    fn an_unsafe_segment_is_refused_with_the_rule_that_it_breaks() {
         use UnsafeCallbackNext::*;
         for (segment, expected) in [
             ("a%2Fb", EncodedSlash),
@@ -131,7 +132,7 @@ mod tests {
             ("..%3Fa", DotSegment),
             ("..%23", DotSegment),
             (".%EF%B8%8F.", DotSegment),
-            // Full-width full stops, and a two-dot leader.
+            // Two full-width full stops, and a two-dot leader.
             ("%EF%BC%8E%EF%BC%8E", DotSegment),
             ("%E2%80%A5", DotSegment),
             ("%20", EmptySegment),

@@ -197,7 +197,7 @@ fn a_destination_inside_the_portal_is_accepted() {
         ("https://portal.example.com/x?y#z", "/x?y#z"),
         ("https://PORTAL.example.com:443/x", "/x"),
         ("https://portal.example.com?y", "/?y"),
-        // What `location.search` yields for a query in Japanese or Persian.
+        // The Japanese full stop U+3002 and the Persian non-joiner U+200C are refused in a path, but not in a query.
         ("/x?q=%E3%80%82%E2%80%8C", "/x?q=%E3%80%82%E2%80%8C"),
     ] {
         assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
@@ -219,7 +219,7 @@ fn a_destination_that_could_leave_the_portal_is_refused_with_the_rule_that_it_br
 }
 
 #[test]
-fn a_message_names_the_rule_and_the_character() {
+fn the_message_describes_the_rule_and_the_character() {
     for (text, words) in [
         ("/a%2Fb", "encoded slash (%2F)"),
         ("/a%E2%80%8Bb", "U+200B zero width space"),

@@ -1,5 +1,6 @@
-//! The state of the upstream services, which all workers share. Each service has one row, with its breaker and slow pace
-//! (`stop`), the schedule of its probes (`probe`), the recipients for whom it failed (`suspicion`), and its pause (`pause`).
+//! The state of the upstream services, which all workers share. Each service has one row, with its breaker and slow
+//! mode (`stop`), the schedule of its probes (`probe`), the recipients for whom the service failed (`suspicion`), and
+//! its pause (`pause`).
 
 mod pause;
 mod probe;

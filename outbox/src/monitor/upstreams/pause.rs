@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::{model::upstream::Upstream, postgres::error::Error};
 
-/// Pauses claims, and for Mailgun also sends, because the service requested a pause. A pause is never shortened. Returns true
-/// if the service was not paused before, so that only one caller logs the pause.
+/// Pauses claims, and for Mailgun also sending, because the service requested a pause. A pause is never shortened.
+/// Returns true if the service was not already paused, so that only one caller logs the pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -31,8 +31,8 @@ pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<
     Ok(is_new)
 }
 
-/// Removes pauses that are over and returns their services. Each service is returned to only one worker, which logs the end of
-/// the pause.
+/// Removes pauses that have ended, and returns the services that had requested them. Each service is returned to only
+/// one worker, which logs the end of the pause.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,4 +1,4 @@
-//! Probes: single jobs that workers claim while a service is stopped, to see whether it works again.
+//! Probes: single jobs that workers claim while a service is stopped, to find out whether the service works again.
 
 use std::time::Duration;
 
@@ -6,21 +6,22 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// Seconds between the probes of a stopped service; the last value repeats.
+/// Seconds between the probes of a stopped service. The last value repeats.
 pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 
-/// The order in which jobs that were never probed are probed.
+/// The order in which jobs are probed for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeOrder {
     /// The job that has waited longest.
     OldestFirst,
-    /// The job that was requested last. If suspects stopped the service, every second probe uses this order. Otherwise a job
-    /// behind the jobs of thirty refused recipients would wait for thirty probes.
+    /// The job that was requested last. If suspects stopped the service, every second probe uses this order: with only
+    /// [`OldestFirst`](Self::OldestFirst), a job behind the jobs of thirty refused recipients would wait for thirty
+    /// probes.
     NewestFirst,
 }
 
-/// Takes the turn to probe if a service is stopped, its next probe is due and a job is queued. The caller may then claim one
-/// job as a probe. `None` if it is not the caller's turn.
+/// Claims the next probe if a service is stopped, its next probe is due, a job is queued, and no pause is in force. The
+/// caller may then claim one job as the probe. Returns `None` otherwise.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -28,7 +29,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
     let is_newest_first = sqlx::query_scalar!(
         r#"
         with stopped as (
-          -- Locked before it is read. Otherwise two workers could both find the probe due.
+          -- Lock the rows before reading them: otherwise, two workers could both find that the probe is due.
           select probe_at from upstreams where stopped_by is not null order by name for update
         )
         update upstreams
@@ -36,11 +37,11 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
           probes = probes + 1,
           probe_at = clock_timestamp() + make_interval(secs => ($1::int[])[least(probes + 2, cardinality($1::int[]))])
         where stopped_by is not null
-          -- A turn without a job would only delay the next one.
+          -- If no job is queued, taking the turn would only delay the next probe.
           and exists (select from email_jobs_open where state = 'queued')
           and not exists (select from upstreams where paused_until > clock_timestamp())
           and not exists (select from operator_pauses where portal is null and ends_at > clock_timestamp())
-          -- If both services are stopped, one job probes both, so they take their turns together.
+          -- If both services are stopped, one job probes both of them, at the earlier of their two probe times.
           and (select min(probe_at) from stopped) <= clock_timestamp()
         returning stopped_by = 'suspects' and probes % 2 = 1 as "is_newest_first!"
         "#,
@@ -52,8 +53,8 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
     Ok(is_newest_first.into_iter().reduce(|one, other| one || other).map(order))
 }
 
-/// Time until a claim can succeed again: until the next probe, or the end of a pause that a service has requested or an operator
-/// has set for all portals. `None` if claims are not stopped.
+/// Time until a claim can succeed again: until the next probe, or until the end of a pause that a service requested or
+/// that an operator set for all portals, whichever is later. `None` if claims are not stopped.
 ///
 /// # Errors
 /// [`Error::Database`].

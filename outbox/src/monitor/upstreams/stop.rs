@@ -1,5 +1,5 @@
-//! The two ways in which a service is stopped: the breaker and the slow pace. In both, workers claim only one job at a time, as a
-//! probe.
+//! The two ways in which a service is stopped: the breaker and slow mode. In both, workers claim only one job at a
+//! time, as a probe.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -14,19 +14,19 @@ use crate::{
 /// How a service is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopKind {
-    /// The breaker: the service refuses everybody, and an operator must act.
+    /// The breaker: the service refuses all requests, and an operator must act.
     Breaker,
-    /// The slow pace: the service fails for everybody with 5xx or does not answer.
-    SlowPace,
+    /// Slow mode: the service fails for all recipients, for example with a 5xx status or without a response.
+    SlowMode,
 }
 
-/// What stopped a service. This determines what may resume it.
+/// What stopped a service. This determines which successful calls resume the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StoppedBy {
-    /// A response that means that a setting is wrong.
+    /// A response that shows that a setting is wrong.
     Answer,
-    /// A failed check call. A later check call that succeeds resumes the service.
+    /// A failed check call. A later successful check call resumes the service.
     Check,
     /// Failures for three recipients without a success in between.
     Suspects,
@@ -47,11 +47,11 @@ impl StoppedBy {
 /// Why a service is stopped.
 #[derive(Debug, Clone, Copy)]
 pub struct StopReason<'a> {
-    /// Whether an operator must act.
+    /// Whether the breaker or slow mode stops the service.
     pub kind: StopKind,
-    /// The failure of the call.
+    /// Why the call to the service failed.
     pub failure: &'a Failure,
-    /// Name of the setting to check.
+    /// Name of the setting that an operator should check.
     pub setting: &'a str,
 }
 
@@ -60,22 +60,24 @@ pub struct StopReason<'a> {
 pub struct Stop {
     /// The service.
     pub upstream: Upstream,
-    /// Whether an operator must act.
+    /// Whether the breaker or slow mode stops the service.
     pub kind: StopKind,
-    /// When it was stopped.
+    /// When the service was stopped.
     pub since: DateTime<Utc>,
-    /// Why it was stopped.
+    /// Why the service is stopped.
     pub failure: Failure,
-    /// Name of the setting to check.
+    /// Name of the setting that an operator should check.
     pub setting: String,
 }
 
-/// Stops a service after a call that began at `began_at` and failed, or updates the reason if it is already stopped. Does
-/// nothing if a call that began later has resumed the service. Gives back the attempts that jobs have used up on failures of
-/// this service that seemed to concern only one recipient, and clears the suspects.
+/// Stops a service after a failed call that began at `began_at`, or updates the reason if the service is already
+/// stopped. Does nothing if a call that began later has resumed the service.
 ///
-/// Returns true if the service was not stopped before, or was stopped for another reason, so that only one caller logs the
-/// stop.
+/// Also clears the suspects. If the service was not already stopped, waiting jobs get back the attempts that they used
+/// up while the service's failures seemed to concern only single recipients.
+///
+/// Returns true if the service was not already stopped, or was stopped for another reason, so that only one caller logs
+/// the stop.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -87,8 +89,8 @@ pub async fn stop(
     reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
     let StopReason { kind, failure, setting } = *reason;
-    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
-    // recent.
+    // Acquire the connection before calling `elapsed`: otherwise, the wait for a connection would make the call look
+    // more recent.
     let mut connection = pool.acquire().await?;
     let stopped = sqlx::query_scalar!(
         r#"
@@ -107,7 +109,7 @@ pub async fn stop(
           set
             open_since = case when $2 then coalesce(open_since, clock_timestamp()) end,
             slow_since = case when not $2 then coalesce(slow_since, clock_timestamp()) end,
-            -- If a check call fails later, a check call may resume the service.
+            -- Once a check call has failed, a successful check call resumes the service, whatever stopped it first.
             stopped_by = case when $3 = 'check' or before.stopped_by is null then $3 else before.stopped_by end,
             code = $4,
             message = $5,
@@ -119,13 +121,13 @@ pub async fn stop(
           where upstreams.name = before.name
             and applies
         ),
-        -- A failure that concerns everybody must not use up a job's attempts.
+        -- A failure that affects all recipients must not use up a job's attempts.
         given_back as (
           update email_jobs_open as job
           set
             attempt = greatest(attempt - suspect_attempts, 0),
             suspect_attempts = 0,
-            -- With Mailgun the delay stays, because each attempt may send another copy of the mail.
+            -- For Mailgun, keep the delay, because each attempt may send another copy of the mail.
             run_at = case when name = 'supabase' then least(run_at, clock_timestamp()) else run_at end
           from before
           where applies
@@ -133,7 +135,7 @@ pub async fn stop(
             and job.state in ('queued', 'retrying')
             and job.suspected_upstream = name
             and job.suspect_attempts > 0
-            -- Failures of a hook did not stop the service.
+            -- A failing hook does not stop the service, so attempts that failed because of a hook are not given back.
             and job.code is distinct from 'hook_failed'
         )
         select applies and code is distinct from $4 as "is_new!" from before
@@ -152,15 +154,15 @@ pub async fn stop(
     Ok(stopped)
 }
 
-/// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began.
-/// `is_check` says that the call was a check call: it resumes the service only if a check call stopped it. If the service
-/// was resumed, wakes all workers and returns true.
+/// Resumes a service after a successful call that began at `began_at`, if the service was stopped before the call
+/// began. If `is_check` is true, the call was a check call, which resumes the service only if it is stopped by
+/// [`StoppedBy::Check`]. Wakes all workers and returns true if the service was resumed.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn resume(pool: &PgPool, upstream: Upstream, began_at: Instant, is_check: bool) -> Result<bool, Error> {
-    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
-    // recent.
+    // Acquire the connection before calling `elapsed`: otherwise, the wait for a connection would make the call look
+    // more recent.
     let mut connection = pool.acquire().await?;
     let resumed = sqlx::query!(
         r#"
@@ -208,7 +210,7 @@ pub async fn stops(pool: &PgPool) -> Result<Vec<Stop>, Error> {
     .await?;
     let stops = rows.into_iter().map(|row| Stop {
         upstream: row.name,
-        kind: if row.is_open { StopKind::Breaker } else { StopKind::SlowPace },
+        kind: if row.is_open { StopKind::Breaker } else { StopKind::SlowMode },
         since: row.since,
         failure: Failure { code: row.code, message: row.message },
         setting: row.setting,
@@ -229,11 +231,11 @@ pub async fn is_stopped(pool: &PgPool, upstream: Upstream) -> Result<bool, Error
 pub struct UpstreamState {
     /// The service.
     pub upstream: Upstream,
-    /// Whether its breaker is open.
+    /// Whether the service's breaker is open.
     pub is_open: bool,
-    /// Whether its slow pace is in force.
+    /// Whether slow mode is on.
     pub is_slow: bool,
-    /// Whether it requested a pause that is still in force.
+    /// Whether the service requested a pause that has not ended yet.
     pub is_paused: bool,
 }
 

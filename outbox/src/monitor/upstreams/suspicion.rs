@@ -1,8 +1,8 @@
-//! Suspects: recipients for whom a service failed, while it is not yet known whether it fails for everybody.
+//! Suspects: recipients for whom a service failed, while it is not yet known whether the service fails for everybody.
 //!
-//! After a failure for a recipient, the worker makes a check call. If the check call also fails, the service is stopped at
-//! once. If the check call succeeds, the recipient becomes a suspect. A success for another recipient clears the suspects.
-//! Three suspects without such a success stop the service.
+//! After a failure for a recipient, the worker makes a check call. If the check call also fails, the service is stopped
+//! immediately. If not, the recipient becomes a suspect. A later success for any recipient clears the suspects. The
+//! service is stopped when there are three suspects.
 
 use std::time::Duration;
 
@@ -18,16 +18,17 @@ const MAX_SUSPECTS: i32 = 3;
 /// Who is affected by a recorded failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
-    /// Only this recipient, as far as is known.
+    /// Only the recipient of the call, as far as is known.
     Personal,
-    /// Everybody: the service is stopped, or was stopped when the call began.
+    /// All recipients: the service is stopped, or was stopped and has been resumed by a call that began later.
     Stopped {
-        /// Whether this failure stopped the service. If so, this caller logs the stop.
+        /// Whether this failure stopped the service, so that the caller should log the stop.
         is_new: bool,
     },
 }
 
-/// Reserves a check call: returns true unless a worker has started a check call within `min_interval`.
+/// Reserves a check call. Returns false if a worker has started one in the last `min_interval`, or if an operator has
+/// paused the service.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -38,7 +39,7 @@ pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duratio
         set checked_at = clock_timestamp()
         where name = $1
           and coalesce(checked_at <= clock_timestamp() - make_interval(secs => $2), true)
-          -- The service may be down, which is why an operator has paused it.
+          -- Make no check calls while an operator has paused the service: it may be down.
           and not exists (select from operator_pauses where target = $1 and ends_at > clock_timestamp())
         ",
         upstream.as_str(),
@@ -49,8 +50,8 @@ pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duratio
     Ok(taken.rows_affected() == 1)
 }
 
-/// Records that a call for a recipient, begun at `began_at`, failed although the check call succeeded. `recipient` is a SHA-256
-/// hash of the address. The third suspect stops the service.
+/// Records that a call for a recipient failed although no check call failed. The call for the recipient began at
+/// `began_at`, and `recipient` is a SHA-256 hash of the address. The third suspect stops the service.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -61,8 +62,8 @@ pub async fn suspect(
     began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
-    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
-    // recent.
+    // Acquire the connection before calling `elapsed`: otherwise, the wait for a connection would make the call look
+    // more recent.
     let mut connection = pool.acquire().await?;
     let count = sqlx::query_scalar!(
         r#"
@@ -92,14 +93,15 @@ pub async fn suspect(
     }
 }
 
-/// Records that a call for a recipient, begun at `began_at`, succeeded. This clears the suspects if the first of their failed
-/// calls began earlier. Call this function only while there are suspects.
+/// Records that a call for a recipient, which began at `began_at`, succeeded. This clears the suspects if the first of
+/// their failed calls began earlier. To save writes, call this function only if there may be suspects or the service
+/// may be stopped.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn record_success(pool: &PgPool, upstream: Upstream, began_at: Instant) -> Result<(), Error> {
-    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
-    // recent.
+    // Acquire the connection before calling `elapsed`: otherwise, the wait for a connection would make the call look
+    // more recent.
     let mut connection = pool.acquire().await?;
     sqlx::query!(
         "
