@@ -28,8 +28,9 @@ use worker::{
     tasks::run::run,
 };
 
-/// Rendering and sending mail allocates a lot on all threads. With the system's allocator, the worker sends 17 to 33 % fewer
-/// mails. mimalloc uses twice the memory (docs/performance.md). The api gains nothing from mimalloc and does not use it.
+/// Rendering and sending mail allocates a lot on all threads. With the system's allocator, the worker sent 16 and 35 %
+/// fewer mails in two comparisons, and used half the memory (docs/performance.md). The api gains nothing from mimalloc
+/// and does not use it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -42,7 +43,8 @@ fn try_main() -> anyhow::Result<ExitCode> {
     let dotenv = load_dotenv();
     let matches = WorkerArguments::command().get_matches();
     let arguments = WorkerArguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // Run this command before any error in `.env` is reported: its users may not have a valid `.env` yet.
+    // Run `example-env` before reporting errors in `.env`, because somebody who needs the example may not have a valid
+    // `.env` yet.
     if let Some(WorkerCommand::ExampleEnv) = &arguments.command {
         print_example_env()?;
         return Ok(ExitCode::SUCCESS);
@@ -55,7 +57,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
         Some(WorkerCommand::Check(options)) if options.peer.is_some() => find_caller(options),
         Some(WorkerCommand::Check(options)) => check_all(&arguments, options),
         Some(WorkerCommand::Upstreams) => with_database(&arguments, async |database| upstreams(database).await),
-        // An old row may contain an address that `Email::parse` rejects today.
+        // Old rows may contain addresses that `Email::parse` now rejects.
         Some(WorkerCommand::Forget { address }) => match Email::parse(address)
             .or_else(|error| Email::from_stored(&address.trim().to_lowercase()).map_err(|_| error))
         {
@@ -74,7 +76,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Checks everything. Nothing is logged, because stdout is the report.
+/// Runs all checks. Logs nothing, because log lines would mix with the report on stdout.
 fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut errors = SettingErrors::default();
     let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, &mut errors);
@@ -88,7 +90,7 @@ fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::R
     }
 }
 
-/// Tells whose limit a request counts against. Needs none of the worker's settings.
+/// Shows whose rate limit a request counts against. Needs none of the worker's settings.
 fn find_caller(options: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut errors = SettingErrors::default();
     let question = CallerQuestion::read(options, &mut errors);
@@ -98,8 +100,8 @@ fn find_caller(options: &CheckArguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs a command that shows or changes jobs or pauses. Its output is for scripts, so nothing is logged. If the reader of a pipe
-/// closes it, the command ends with success.
+/// Runs a command that shows or changes jobs or pauses. Logs nothing, because log lines on stdout would break scripts
+/// that read the output. If the reader closes the pipe, the command exits successfully.
 fn for_operators(
     arguments: &WorkerArguments,
     work: impl AsyncFnOnce(&DatabaseSettings) -> Result<(), CommandError>,
@@ -125,7 +127,7 @@ fn for_operators(
     }
 }
 
-/// Runs a command about mails.
+/// Runs a `mail` subcommand.
 fn mail(arguments: &WorkerArguments, command: &MailCommand) -> anyhow::Result<ExitCode> {
     match command {
         MailCommand::Preview { out, language, style, portal } => {
@@ -162,7 +164,8 @@ fn with_database(
     with_settings(arguments, DatabaseSettings::read, async |database| work(database).await.map_err(Into::into))
 }
 
-/// Reads the settings for the log and for `work`, then starts logging and runs `work`. Reports all invalid settings at once.
+/// Reads the settings for the log and for `work`, then starts logging and runs `work`. Reports all invalid settings
+/// together.
 fn with_settings<S>(
     arguments: &WorkerArguments,
     read: fn(&WorkerArguments, &mut SettingErrors) -> Option<S>,
@@ -181,13 +184,14 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
     start_log(log, &["worker", "outbox", "magic_link_worker"])?;
     match block_on(work)? {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen on it.
+        // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen
+        // on it.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }
 }
 
-/// Runs `work` to its end, with a TLS provider.
+/// Installs the TLS provider, and runs `work` to completion.
 fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     rustls::crypto::ring::default_provider()
         .install_default()

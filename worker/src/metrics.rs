@@ -1,5 +1,5 @@
-//! The worker's Prometheus metrics. Labels have only values that the code or the operator fixes, such as steps, outcomes, states
-//! and the ids of portals; never put an address, a link or a job id in a label.
+//! The worker's Prometheus metrics. Label values come only from the code, the settings or operators: steps, outcomes,
+//! states, portal ids, paused targets. Never put an address, a link or a job id in a label.
 
 use std::time::Duration;
 
@@ -45,89 +45,49 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets(&SECONDS_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full(COMMIT_BATCH_SIZE.to_owned()), &BATCH_BUCKETS)?
         .install_recorder()?;
-    describe();
+    describe_own_work();
+    describe_shared_state();
     initialize();
     Ok(handle)
 }
 
-fn describe() {
-    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
-    describe_counter!("magic_link_attempts_total", "Attempts of a step, by step (generate_link, send) and outcome.");
+fn describe_own_work() {
+    describe_gauge!(BUILD_INFO, "Always 1. The labels contain the program, its version and its commit.");
+    describe_counter!("magic_link_attempts_total", "Attempts, by step (generate_link, send) and outcome.");
     describe_counter!(
         "magic_link_jobs_total",
-        "Jobs that this worker ended or requeued, by their new state and portal (default without a portal)."
+        "Jobs that this worker ended or requeued, by new state and portal (default for jobs without a portal)."
     );
     describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
     describe_counter!(
         "magic_link_fenced_writes_total",
-        "Deliveries whose result was discarded because their lease was lost. Lease renewals do not count."
+        "Deliveries whose result was discarded because the lease was lost. Failed lease renewals do not count."
     );
     describe_counter!(
         "magic_link_redirect_not_allowed_total",
-        "Jobs that failed because Supabase's redirect allow list refuses their callback URL."
-    );
-    describe_gauge!(
-        "magic_link_database_up",
-        "Whether this worker's last query for the gauges of the shared state succeeded."
-    );
-    describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is unavailable.");
-    describe_gauge!(
-        "magic_link_oldest_job_seconds",
-        "Seconds since the request of the oldest open job of all workers, by state; 0 if there is none."
-    );
-    describe_gauge!(
-        "magic_link_oldest_unrefused_job_seconds",
-        "Like magic_link_oldest_job_seconds, but without jobs that an upstream has refused or a Supabase Auth hook \
-         delays."
-    );
-    describe_gauge!("magic_link_breaker_open", "Whether claims are stopped until an operator changes a setting.");
-    describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream asked for a pause.");
-    describe_gauge!(
-        "magic_link_paused",
-        "Whether operators have paused mail, supabase, mailgun or a portal (portal:ID), by target. A portal is listed once it has \
-         been paused."
-    );
-    describe_gauge!(
-        "magic_link_upstream_slow",
-        "Whether jobs are claimed one at a time because the upstream fails for everybody."
-    );
-    describe_counter!(
-        "magic_link_refused_recipients_total",
-        "Jobs that failed because the upstream refuses the recipient. Anybody can cause this."
-    );
-    describe_counter!(
-        "magic_link_suspects_total",
-        "Recipients for whom a call to the upstream failed although its check call succeeded."
-    );
-    describe_counter!(
-        "magic_link_hook_failures_total",
-        "Calls to Supabase Auth that failed because an Auth hook of the project failed."
-    );
-    describe_gauge!("magic_link_programs", "Programs that are running, by kind (api, worker); NaN while unknown.");
-    describe_gauge!(
-        "magic_link_programs_warning",
-        "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, confirm_keys_differ, \
-         versions_differ."
+        "Jobs that failed because Supabase's redirect allow list does not accept their callback URL."
     );
     describe_counter!(
         "magic_link_reloads_total",
-        "Reloads of PORTALS_FILE and MAIL_TEMPLATES on SIGHUP, by result: ok, failed (the earlier files stay in use)."
+        "Reloads of PORTALS_FILE and MAIL_TEMPLATES on SIGHUP, by result: ok, failed (the previous settings stay in \
+         use)."
     );
     describe_gauge!("magic_link_jobs_running", "Jobs that are running on this worker.");
     describe_gauge!(
         "magic_link_supabase_code_digits",
-        "Digits of the one-time code that Supabase creates with each link. A code of fewer than 8 digits can be guessed."
+        "Number of digits in Supabase's one-time codes. A code of fewer than 8 digits can be guessed."
     );
     describe_counter!(
         "magic_link_code_too_short_total",
-        "Links whose mail shows no one-time code, although MAIL_CODE is on, because Supabase's codes are too short."
+        "Links whose one-time code is too short for MAIL_CODE and is not mailed."
     );
     describe_histogram!(
         COMMIT_BATCH_SIZE,
-        "Records written in one commit, by kind: seal (a link, before it is mailed), end (of a job), return (of a job to the queue)."
+        "Number of records in one commit, by kind: seal (a link, before it is mailed), end (of a job), return \
+         (of a job to the queue)."
     );
-    describe_histogram!(COMMIT_SECONDS, "Seconds that a commit of records took, whether it succeeded or failed.");
-    describe_histogram!("magic_link_pickup_seconds", "Seconds from when a job was due until its claim.");
+    describe_histogram!(COMMIT_SECONDS, "Duration of commits, successful or failed, in seconds.");
+    describe_histogram!("magic_link_pickup_seconds", "Seconds from when a job became due until it was claimed.");
     describe_histogram!(
         "magic_link_job_seconds",
         "Seconds from a job's claim until its end or requeue, by its new state."
@@ -136,23 +96,72 @@ fn describe() {
         "magic_link_request_to_sent_seconds",
         "Seconds from the request until Mailgun accepted the mail."
     );
-    describe_histogram!("magic_link_generate_link_seconds", "Seconds that calls to Supabase Auth took.");
-    describe_histogram!("magic_link_send_seconds", "Seconds that calls to Mailgun took.");
+    describe_histogram!("magic_link_generate_link_seconds", "Duration of calls to Supabase Auth, in seconds.");
+    describe_histogram!("magic_link_send_seconds", "Duration of calls to Mailgun, in seconds.");
     describe_counter!(
         "magic_link_reconciled_total",
         "Queries to Mailgun about a mail, by outcome: found, young (too early to tell), absent, gave_up, failed."
     );
     describe_counter!(
         "magic_link_deliveries_total",
-        "Changes of a mail's delivery status that Mailgun reported, by new status."
+        "Changes in a mail's delivery status that Mailgun reported, by new status."
     );
     describe_counter!(
         "magic_link_suppressions_total",
-        "Reports that suppress a recipient, by reason and outcome. held_back: too many recipients of one domain."
+        "Reports that a recipient should be suppressed, by reason and outcome: suppressed, or held_back because \
+         too many recipients of one domain were reported."
     );
 }
 
-/// Creates all series at startup, so that `rate` and `increase` include the first event.
+/// Describes the metrics of the queue, the upstreams and the programs, and of failures that concern single recipients.
+fn describe_shared_state() {
+    describe_gauge!("magic_link_database_up", "Whether this worker's last database query for its gauges succeeded.");
+    describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is unavailable.");
+    describe_gauge!(
+        "magic_link_oldest_job_seconds",
+        "Seconds since the oldest open job of all workers was requested, by state; 0 if there is none."
+    );
+    describe_gauge!(
+        "magic_link_oldest_unrefused_job_seconds",
+        "Like magic_link_oldest_job_seconds, but without jobs that an upstream has refused or that a Supabase \
+         Auth hook delays."
+    );
+    describe_gauge!(
+        "magic_link_breaker_open",
+        "Whether the breaker is open. While it is open, jobs are claimed only as probes."
+    );
+    describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream requested a pause.");
+    describe_gauge!(
+        "magic_link_paused",
+        "Whether operators have paused mail, supabase, mailgun or a portal (portal:ID), by target. A portal is \
+         listed once it has been paused."
+    );
+    describe_gauge!(
+        "magic_link_upstream_slow",
+        "Whether jobs are claimed one at a time because the upstream fails for everybody."
+    );
+    describe_counter!(
+        "magic_link_refused_recipients_total",
+        "Jobs that failed because the upstream refused the recipient. Anybody can cause such a failure with a request."
+    );
+    describe_counter!(
+        "magic_link_suspects_total",
+        "Recipients for whom a call to the upstream failed, although no check call to the upstream failed."
+    );
+    describe_counter!(
+        "magic_link_hook_failures_total",
+        "Calls to Supabase Auth that failed because one of the project's Auth hooks failed."
+    );
+    describe_gauge!("magic_link_programs", "Running programs, by kind (api, worker); NaN while unknown.");
+    describe_gauge!(
+        "magic_link_programs_warning",
+        "Whether email_programs_summary contains a warning, by code: too_few_connections, sealing_keys_differ, \
+         confirm_keys_differ, versions_differ."
+    );
+}
+
+/// Creates the counters at startup, so that `rate` and `increase` include the first event. Also gives most gauges an
+/// initial value.
 fn initialize() {
     let commit = program::COMMIT.unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-worker").set(1.0);
@@ -193,19 +202,19 @@ fn initialize() {
     set_programs(None);
 }
 
-/// Creates the series of portals. Call it whenever the worker has read its portals.
+/// Creates the counters for the given portals. Call this function whenever the worker has read its portals.
 pub(crate) fn start_portals(portals: &[String]) {
     portals.iter().for_each(|portal| start_portal(Some(portal)));
 }
 
 fn start_portal(portal: Option<&str>) {
     for state in STATES {
-        // Not `absolute`, because the portal may have been known before.
+        // Use `increment`, which keeps the count of a portal that was known before the reload.
         job_counter(state, portal).increment(0);
     }
 }
 
-/// Drains the histograms' buffers every 5 seconds. Otherwise, the buffers would grow while nothing scrapes `/metrics`. Never
+/// Drains the histograms' buffers every 5 seconds, so that they do not grow while nothing scrapes `/metrics`. Never
 /// returns.
 pub(crate) async fn run_upkeep(prometheus: PrometheusHandle) {
     loop {
@@ -214,7 +223,7 @@ pub(crate) async fn run_upkeep(prometheus: PrometheusHandle) {
     }
 }
 
-/// Counts an attempt of a step, with its outcome and duration.
+/// Records the outcome and the duration of an attempt at a step.
 pub(crate) fn record_step(attempt: &StepRecord) {
     attempt_counter(attempt.step, attempt.outcome).increment(1);
     histogram!(step_histogram(attempt.step)).record(attempt.duration.as_secs_f64());
@@ -231,7 +240,7 @@ fn step_histogram(step: Step) -> &'static str {
     }
 }
 
-/// Records the claim of a job. `due_for` is the time between when the job became due and when it was claimed.
+/// Records that a job was claimed. `due_for` is the time from when the job became due until it was claimed.
 pub(crate) fn record_pickup(due_for: Duration) {
     histogram!("magic_link_pickup_seconds").record(due_for.as_secs_f64());
 }
@@ -242,7 +251,7 @@ pub(crate) fn record_commit(record: &'static str, batch: usize, duration: Durati
     histogram!(COMMIT_SECONDS, "record" => record).record(duration.as_secs_f64());
 }
 
-/// Records the end of a delivery. `since_claim` is the time from the claim of the job to now.
+/// Records the end of a delivery. `since_claim` is the time since the job was claimed.
 pub(crate) fn record_delivery(state: &'static str, portal: Option<&str>, since_claim: Duration) {
     job_counter(state, portal).increment(1);
     histogram!("magic_link_job_seconds", "state" => state).record(since_claim.as_secs_f64());
@@ -252,7 +261,7 @@ fn job_counter(state: &'static str, portal: Option<&str>) -> Counter {
     counter!("magic_link_jobs_total", "state" => state, "portal" => portal.unwrap_or("default").to_owned())
 }
 
-/// Counts waiting jobs that ended at their deadline.
+/// Counts waiting jobs that were ended because their deadline had passed.
 pub(crate) fn record_expired(ended: &[EndedJob]) {
     ended.iter().for_each(|job| job_counter(job.state, job.portal.as_deref()).increment(1));
 }
@@ -274,12 +283,12 @@ pub(crate) fn record_sent(since_request: Duration) {
     histogram!("magic_link_request_to_sent_seconds").record(since_request.as_secs_f64());
 }
 
-/// Counts a job that failed because Supabase replaced its redirect URL.
+/// Counts a job that failed because Supabase does not allow its callback URL.
 pub(crate) fn record_redirect_not_allowed() {
     counter!("magic_link_redirect_not_allowed_total").increment(1);
 }
 
-/// Sets the gauges of the state that all workers share.
+/// Sets the gauges for the state that all workers share, and sets `magic_link_database_up` to 1.
 pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamState]) {
     gauge!("magic_link_database_up").set(1.0);
     for open in backlog {
@@ -291,7 +300,8 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
     }
 }
 
-/// Sets the gauges of the shared state to NaN, because the state is unknown while the database is unavailable.
+/// Sets `magic_link_database_up` to 0 and the other gauges for the shared state to NaN. While the database is
+/// unavailable, the state is unknown.
 pub(crate) fn clear_shared_state() {
     gauge!("magic_link_database_up").set(0.0);
     for state in ["queued", "running", "retrying"] {
@@ -308,7 +318,7 @@ fn set_open_jobs(state: &str, jobs: f64, oldest: f64, oldest_unrefused: f64) {
     gauge!("magic_link_oldest_unrefused_job_seconds", "state" => state.to_owned()).set(oldest_unrefused);
 }
 
-/// Sets the gauge of something that operators can pause. NaN if it is not known whether they have.
+/// Sets the gauge for a target that operators can pause. `None` sets the gauge to NaN, because the state is unknown.
 pub(crate) fn set_paused(target: &str, is_paused: Option<bool>) {
     gauge!("magic_link_paused", "target" => target.to_owned()).set(is_paused.map_or(f64::NAN, f64::from));
 }
@@ -319,7 +329,8 @@ fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
 }
 
-/// Sets the gauges about the running programs. `None` sets the gauges to NaN, because the programs are unknown.
+/// Sets the gauges about the running programs. `None` sets the gauges to NaN, because it is unknown which programs are
+/// running.
 pub(crate) fn set_programs(summary: Option<&ProgramsSummary>) {
     let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let (apis, workers) = summary.map_or((f64::NAN, f64::NAN), |summary| (count(summary.apis), count(summary.workers)));
@@ -340,7 +351,7 @@ fn refused_recipient_counter(upstream: Upstream) -> Counter {
     counter!("magic_link_refused_recipients_total", "upstream" => upstream.as_str())
 }
 
-/// Counts a recipient for whom a call to an upstream failed without stopping the upstream.
+/// Counts a recipient for whom a call to an upstream failed, although no check call to the upstream failed.
 pub(crate) fn record_suspect(upstream: Upstream) {
     suspect_counter(upstream).increment(1);
 }
@@ -349,7 +360,7 @@ fn suspect_counter(upstream: Upstream) -> Counter {
     counter!("magic_link_suspects_total", "upstream" => upstream.as_str())
 }
 
-/// Counts a call that failed because a hook of Supabase failed.
+/// Counts a call that failed because a Supabase Auth hook failed.
 pub(crate) fn record_hook_failure() {
     counter!("magic_link_hook_failures_total").increment(1);
 }
@@ -378,7 +389,7 @@ pub(crate) fn add_running_jobs(change: f64) {
     gauge!("magic_link_jobs_running").increment(change);
 }
 
-/// Counts a mail whose events were queried from Mailgun.
+/// Counts a query to Mailgun about a mail's events.
 pub(crate) fn record_reconciled(outcome: &'static str) {
     reconciled_counter(outcome).increment(1);
 }
@@ -387,7 +398,7 @@ fn reconciled_counter(outcome: &'static str) -> Counter {
     counter!("magic_link_reconciled_total", "outcome" => outcome)
 }
 
-/// Counts the effects of an event that a query returned.
+/// Counts what an event from Mailgun changed: a delivery status, a suppression, or both.
 pub(crate) fn record_report(event: &DeliveryEvent, outcome: ReportOutcome) {
     if let Some(delivery) = outcome.moved_to {
         delivery_counter(delivery).increment(1);

@@ -7,7 +7,7 @@ use rand::{TryRngCore as _, rngs::OsRng};
 
 use super::CommandError;
 
-/// Every setting of both programs. `just settings` generates this file from their `--help`.
+/// The example `.env`, with every setting of both programs. `just settings` generates it from their command lines.
 const TEMPLATE: &str = include_str!("../../templates/example.env");
 
 /// Placeholder in the template for a generated key.

@@ -7,7 +7,8 @@ use outbox::{Email, Forgotten};
 use super::{CommandError, connect};
 use crate::settings::DatabaseSettings;
 
-/// Removes a person's address from all tables, and prints for each table how many rows contained it.
+/// Ends a person's open jobs, removes the address from all tables, and prints for each table how many rows were changed
+/// or deleted.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
@@ -18,6 +19,6 @@ pub async fn forget(settings: &DatabaseSettings, address: &Email) -> Result<(), 
     for Forgotten { relation, rows } in forgotten {
         writeln!(out, "{relation:<24} {rows:>6}")?;
     }
-    writeln!(out, "This does not delete the user in Supabase or what Mailgun keeps: delete those separately.")?;
+    writeln!(out, "The user in Supabase and the data at Mailgun were not deleted: delete them separately.")?;
     Ok(())
 }

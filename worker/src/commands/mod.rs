@@ -19,10 +19,10 @@ use program::io_problem;
 
 use crate::settings::DatabaseSettings;
 
-/// Why a command failed. The message is for the person who ran it.
+/// Why a command failed. The message is for the person who ran the command.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The database is unavailable, or refused a statement.
+    /// The database is unavailable or unusable, or refused a statement.
     #[error("{0}")]
     Database(#[from] Error),
     /// The result cannot be printed.
@@ -31,29 +31,29 @@ pub enum CommandError {
     /// There is no such job.
     #[error("{0}")]
     NoSuchJob(String),
-    /// At least one job was not cancelled or retried. Its line says why.
-    #[error("at least one job was left alone: its line says why")]
+    /// At least one job was not cancelled or retried. The output has a line with the reason for each such job.
+    #[error("at least one job was left unchanged: its line above shows why")]
     NotDone,
-    /// A command that changes jobs was given neither ids nor a filter. Holds the command.
-    #[error("name the jobs to {0} by their ids, or select them with a filter such as --code")]
+    /// A command that changes jobs was given neither ids nor a filter. The field contains the command.
+    #[error("specify the jobs to {0} by their ids, or select them with a filter such as --code")]
     NothingSelected(&'static str),
     /// A command that changes jobs was given both ids and a filter.
-    #[error("give either ids or a filter, and not both")]
+    #[error("specify either ids or a filter, not both")]
     IdsAndFilter,
-    /// The filter selects jobs in a state for which the command does nothing. Says which states it is for.
+    /// The filter selects a state whose jobs the command cannot change. The field contains the message.
     #[error("{0}")]
     WrongState(&'static str),
     /// A filter selects more than this number of jobs.
-    #[error("the filter selects more than {0} jobs: choose fewer, for example with --portal, --domain or --since")]
+    #[error("the filter selects more than {0} jobs: select fewer, for example with --portal, --domain or --since")]
     TooManyJobs(usize),
-    /// There is no such pause.
+    /// The target that should be resumed is not paused.
     #[error("{0} is not paused")]
     NotPaused(PauseTarget),
     /// The system cannot generate a random key.
     #[error("the system cannot generate random numbers for a key")]
     Random,
     /// There are no words for the requested language.
-    #[error("there are no mails in `{tag}`, only in {known}")]
+    #[error("mails are not available in the language `{tag}`, only in {known}")]
     Language {
         /// The requested language tag.
         tag: String,
@@ -63,7 +63,7 @@ pub enum CommandError {
     /// There is no such portal.
     #[error("there is no portal `{id}`: {known}")]
     Portal {
-        /// The requested portal.
+        /// The requested portal's id.
         id: String,
         /// The ids of all portals.
         known: String,
@@ -74,7 +74,7 @@ pub enum CommandError {
     /// A mail cannot be rendered.
     #[error("the mail cannot be rendered: {0}")]
     Mail(String),
-    /// A file or a folder cannot be written.
+    /// A file cannot be written, or a folder cannot be created.
     #[error("{}: {}", .path.display(), io_problem(.error))]
     File {
         /// The file or folder.

@@ -1,4 +1,4 @@
-//! `magic-link-worker pause` and `resume`.
+//! `magic-link-worker pause` and `resume`: pause all mail, an upstream or a portal, and end such a pause.
 
 use std::io::{Write as _, stdout};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::settings::{DatabaseSettings, PauseArguments, ResumeArguments};
 
-/// Pauses a target, or lists what is paused.
+/// Pauses a target if the arguments contain one, and lists all pauses that are in force.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
@@ -53,7 +53,7 @@ pub async fn resume(settings: &DatabaseSettings, arguments: &ResumeArguments) ->
 /// A pause that is in force, as one line.
 pub(super) fn pause_line(pause: &Pause) -> String {
     format!(
-        "{} is paused until {}, since {} by {}: {}",
+        "{} is paused until {}. Paused at {} by {}: {}",
         described(&pause.target),
         time(pause.ends_at),
         time(pause.paused_at),
@@ -72,10 +72,10 @@ fn as_json(pause: &Pause) -> serde_json::Value {
     })
 }
 
-/// The target in words: "All mail", "Supabase Auth", "Mailgun" or "The portal shop".
+/// The target in words: "Mail", "Supabase Auth", "Mailgun" or "The portal shop".
 pub(super) fn described(target: &str) -> String {
     match target.parse() {
-        Ok(PauseTarget::Mail) => "All mail".to_owned(),
+        Ok(PauseTarget::Mail) => "Mail".to_owned(),
         Ok(PauseTarget::Supabase) => "Supabase Auth".to_owned(),
         Ok(PauseTarget::Mailgun) => "Mailgun".to_owned(),
         Ok(PauseTarget::Portal(id)) => format!("The portal {id}"),

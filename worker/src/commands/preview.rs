@@ -1,5 +1,5 @@
-//! `magic-link-worker mail preview`: writes example mails of every portal, language and style into a folder, so that they can be
-//! reviewed before any mail is sent.
+//! `magic-link-worker mail preview`: writes example mails for every portal, language and style into a folder, so that
+//! they can be reviewed before any mail is sent.
 
 use std::{
     fmt::Write as _,
@@ -19,7 +19,7 @@ use crate::mail::{
     sample::{MailStyle, sample},
 };
 
-/// Which mails to write. `None` stands for all.
+/// Which mails to write. `None` means all languages, styles or portals.
 #[derive(Debug, Clone, Copy)]
 pub struct PreviewChoice<'a> {
     /// The tag of a language.
@@ -30,10 +30,10 @@ pub struct PreviewChoice<'a> {
     pub portal: Option<&'a str>,
 }
 
-/// An entry of `index.json`: a mail, in the order of `index.html`.
+/// A mail's entry in `index.json`. The entries are in the same order as the mails in `index.html`.
 #[derive(Debug, Serialize)]
 struct ListedMail<'a> {
-    /// How the names of its files begin, including those in the folder `shown`.
+    /// The beginning of the names of the mail's files, including the files in the folder `shown`.
     name: String,
     portal: Option<&'a str>,
     portal_name: Option<String>,
@@ -42,9 +42,9 @@ struct ListedMail<'a> {
     subject: String,
 }
 
-/// Writes the mails as files such as `de-link.html`, `de-link.txt` and `de-link.headers`; the names of a portal's mails begin with
-/// its id. Each text file begins with the subject. `index.html` shows the HTML mails side by side, and `index.json` lists them for
-/// programs. Prints the path of `index.html`. Replaces existing files.
+/// Writes the mails as files such as `de-link.html`, `de-link.txt` and `de-link.headers`. The names of a portal's files
+/// begin with the portal's id. Each text file begins with the subject. `index.html` shows the HTML mails side by side,
+/// and `index.json` is a machine-readable list of the mails. Prints the path of `index.html`. Replaces existing files.
 ///
 /// # Errors
 /// [`CommandError::Language`], [`CommandError::Portal`], [`CommandError::Mail`], [`CommandError::File`] or
@@ -91,7 +91,7 @@ pub fn preview(
     Ok(())
 }
 
-/// The mails to write, by portal and language.
+/// The mails to write, ordered by portal and language.
 fn chosen_mails<'a>(
     looks: &'a LookSet,
     choice: PreviewChoice<'_>,
@@ -114,7 +114,7 @@ fn chosen_mails<'a>(
     Ok(chosen)
 }
 
-/// The look of a portal. The common look without a portal.
+/// The look of a portal, or the common look if `portal` is `None`.
 ///
 /// # Errors
 /// [`CommandError::Portal`] if there is no such portal.
@@ -131,7 +131,7 @@ pub(super) fn look_of<'a>(looks: &'a LookSet, portal: Option<&str>) -> Result<&'
     Err(CommandError::Portal { id: portal.unwrap_or_default().to_owned(), known })
 }
 
-/// The language of a look with this tag, in upper or lower case.
+/// Finds the look's language with this tag. Upper and lower case are equivalent.
 ///
 /// # Errors
 /// [`CommandError::Language`] if the look has no words in the language.
@@ -147,7 +147,7 @@ pub(super) fn language_of(look: &Look, tag: &str) -> Result<Language, CommandErr
 fn headers(look: &Look, mail: &RenderedMail, default_sender: Option<&str>) -> String {
     let from = look.brand.from.as_deref().or(default_sender).unwrap_or("(MAIL_FROM)");
     let mut headers = format!("From: {from}\n");
-    // Writing into a string cannot fail.
+    // Ignore the results, because writing to a String cannot fail.
     if let Some(reply_to) = &look.brand.reply_to {
         let _ = writeln!(headers, "Reply-To: {reply_to}");
     }
@@ -170,7 +170,7 @@ mod tests {
     use crate::mail::brand::{Brand, Logo};
 
     #[test]
-    fn a_portals_files_are_named_after_it_and_its_frames_show_its_logo() {
+    fn a_portals_file_names_begin_with_its_id_and_its_frames_show_its_logo() {
         let pixel = BASE64_STANDARD.decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7").unwrap();
         let brand = Brand {
             portal: Some("shop".to_owned()),

@@ -1,5 +1,5 @@
-//! `index.html` of the preview: all mails side by side, with switches for dark mode and for the width of a phone. The page works
-//! without scripts.
+//! `index.html` of the preview: all mails side by side, with switches for dark mode and for the width of a phone. The
+//! page works without scripts.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::mail::{markup::escape, render::RenderedMail};
 /// The media query for the dark-mode styles.
 const DARK: &str = "(prefers-color-scheme: dark)";
 
-/// The page while mails are being added to it, by portal and language.
+/// The page while mails are being added to it. Mails for the same portal and language must be added one after another.
 #[derive(Default)]
 pub(super) struct PreviewPage {
     sections: String,
@@ -19,7 +19,8 @@ pub(super) struct PreviewPage {
 }
 
 impl PreviewPage {
-    /// Adds a mail. Returns the files that the page shows in its frames, by name: the mail in light and in dark mode.
+    /// Adds a mail. Returns the names and the contents of the two files that the page shows in its frames: the mail in
+    /// light mode and in dark mode.
     pub(super) fn add(
         &mut self,
         name: &str,
@@ -31,7 +32,7 @@ impl PreviewPage {
         if self.open.as_ref() != Some(&section) {
             self.close();
             let title = portal.map(|portal| format!("{portal}: ")).unwrap_or_default();
-            // Writing into a string cannot fail.
+            // Ignore the result, because writing to a String cannot fail.
             let _ = write!(self.sections, "<h2>{}{language}</h2>\n<div class=\"mails\">\n", escape(&title));
             self.open = Some(section);
         }
@@ -65,8 +66,8 @@ impl PreviewPage {
     }
 }
 
-/// The mail as a mail program shows it in light or dark mode, with its logo. A frame always uses the browser's own mode, so
-/// this replaces the media query by one that always or never applies.
+/// The mail as a mail program shows it in light or dark mode, with its logo. In this page, a frame would use the
+/// browser's own mode, so this function replaces the media query with one that always or never applies.
 fn in_mode(mail: &RenderedMail, mode: &str, condition: &str) -> String {
     let html = mail.html.replace(DARK, condition).replace("color-scheme: light dark", &format!("color-scheme: {mode}"));
     let html = html.replace("content=\"light dark\"", &format!("content=\"{mode}\""));

@@ -1,4 +1,5 @@
-//! `magic-link-worker mail send-test`: sends one example mail through Mailgun, so that its look can be checked in a real mailbox.
+//! `magic-link-worker mail send-test`: sends one example mail through Mailgun, so that an operator can see how the mail
+//! looks in a real mailbox.
 
 use std::io::{Write as _, stdout};
 
@@ -22,9 +23,9 @@ use crate::{
     upstream::mailgun::{Envelope, MailgunClient},
 };
 
-/// The notice in the mail that says that it is a test.
-const NOTICE: &str = "This is a test mail. Its link and its code sign nobody in.";
-/// The page that the link leads to, if `PUBLIC_URL` is not set. Nothing serves it.
+/// The notice that marks the mail as a test.
+const NOTICE: &str = "This is a test mail. Its link and its code do not work.";
+/// The base URL of the link if `PUBLIC_URL` is not set. No server runs there.
 const EXAMPLE_URL: &str = "https://login.example.com";
 
 /// The settings that the command needs.
@@ -49,7 +50,7 @@ pub struct TestMail<'a> {
 }
 
 impl SendTestSettings {
-    /// Parses the settings. Adds an error for each invalid one.
+    /// Parses the settings. Adds an error for each invalid setting.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         let (mailgun, looks, timeout) = WorkerSettings::read_for_test_mail(arguments, errors);
         let public_url = arguments.public_url.as_deref().map(str::trim).filter(|text| !text.is_empty());
@@ -61,8 +62,8 @@ impl SendTestSettings {
     }
 }
 
-/// Sends the mail, and prints the id that Mailgun gave it. The mail belongs to no job, so Mailgun's reports about it change
-/// nothing.
+/// Sends the mail, and prints the id that Mailgun gave it. The mail belongs to no job, so Mailgun's reports about it
+/// change nothing.
 ///
 /// # Errors
 /// [`CommandError::Language`], [`CommandError::Portal`], [`CommandError::Mail`], [`CommandError::Mailgun`] or
@@ -99,14 +100,14 @@ pub async fn send_test(settings: &SendTestSettings, mail: TestMail<'_>) -> Resul
     Ok(())
 }
 
-/// Marks a mail as a test, in its subject and in the first line of both bodies.
+/// Marks a mail as a test at the start of its subject and of both bodies.
 fn marked(mail: RenderedMail) -> RenderedMail {
     let RenderedMail { subject, text, html, logo } = mail;
     let banner = format!(
         "<p dir=\"ltr\" style=\"margin:0;padding:8px;background-color:#fff3bf;color:#14181f;font-family:sans-serif;\
          text-align:center;\">{NOTICE}</p>"
     );
-    // If the template has no body element, its first element is the best place.
+    // If the template has no body element, the banner goes at the start of the HTML.
     let body_start =
         html.find("<body").and_then(|start| Some(start + html[start..].find('>')? + 1)).unwrap_or_default();
     let html = format!("{}{banner}{}", &html[..body_start], &html[body_start..]);

@@ -1,5 +1,5 @@
-//! `magic-link-worker upstreams`: prints the state of the upstreams that each worker also reports at `/health/ready` and
-//! `/metrics`. The command works even if no worker is running.
+//! `magic-link-worker upstreams`: prints the state of the upstreams. Each worker also reports this state at
+//! `/health/ready` and `/metrics`, but the command works even if no worker is running.
 
 use std::io::{Write as _, stdout};
 
@@ -12,8 +12,8 @@ use outbox::{
 use super::{CommandError, connect_to_tables, pause::pause_line};
 use crate::settings::DatabaseSettings;
 
-/// Prints one line per upstream: whether the upstream is stopped or paused, since when, and which setting to check. Also prints one
-/// line per pause that an operator has set.
+/// Prints one line per upstream: whether the upstream is stopped or paused, and for a stop also its start, its reason
+/// and the setting to check. Also prints one line per pause that an operator has set.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
@@ -38,7 +38,7 @@ fn describe(state: UpstreamState, stop: Option<&Stop>) -> String {
     };
     let kind = match stop.kind {
         StopKind::Breaker => "down (breaker open)",
-        StopKind::SlowPace => "down (slow pace)",
+        StopKind::SlowMode => "down (slow mode)",
     };
     let since = stop.since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let Stop { failure, setting, .. } = stop;
@@ -63,14 +63,14 @@ mod tests {
             |is_slow, is_paused| UpstreamState { upstream: Upstream::Mailgun, is_open: false, is_slow, is_paused };
         let stop = Stop {
             upstream: Upstream::Mailgun,
-            kind: StopKind::SlowPace,
+            kind: StopKind::SlowMode,
             since: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
             failure: Failure { code: "mailgun_no_answer".to_owned(), message: "Mailgun does not answer".to_owned() },
             setting: "MAILGUN_BASE_URL".to_owned(),
         };
         assert_eq!(describe(state(false, false), None), "ok");
         assert_eq!(describe(state(false, true), None), "paused, because it is rate-limiting us");
-        let down = "down (slow pace) since 2027-01-15T08:00:00Z: mailgun_no_answer: Mailgun does not answer. \
+        let down = "down (slow mode) since 2027-01-15T08:00:00Z: mailgun_no_answer: Mailgun does not answer. \
                     Check MAILGUN_BASE_URL.";
         assert_eq!(describe(state(true, false), Some(&stop)), down);
         assert_eq!(

@@ -1,23 +1,24 @@
-//! The wait before the next attempt. The two schedules below are the whole policy.
+//! Chooses the wait before a job's next attempt. The two schedules below define the whole policy.
 
 use std::time::Duration;
 
-/// Maximum waits, in seconds, after a call that had no effect. The actual wait is a random fraction of the maximum (full
-/// jitter), so that jobs that failed together do not retry together. The last maximum repeats.
+/// Maximum waits, in seconds, after a call that had no effect. The actual wait is a random fraction of the maximum
+/// (full jitter), so that jobs that failed together do not retry together. The last maximum applies to all later
+/// attempts.
 const RETRY: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/// Waits, in seconds, after a call that may have sent the mail. The waits are longer than in [`RETRY`], because each retry may
-/// send a duplicate. The last wait repeats.
+/// The waits, in seconds, after a call that may have sent the mail. The waits are longer than in [`RETRY`], because
+/// each retry may send a duplicate. The last wait applies to all later retries.
 const UNKNOWN: [u64; 5] = [5, 20, 60, 180, 300];
 
 /// The wait after a call that had no effect: 100 ms to 128 s. `attempt` is the job's attempt number, starting at 1.
 pub(crate) fn retry(attempt: i16) -> Duration {
-    // A zero delay would put the job back in the queue at once.
+    // Wait at least 100 ms: a random fraction near zero would start the next attempt almost immediately.
     step(&RETRY, attempt).mul_f64(rand::random_range(0.0..1.0)).max(Duration::from_millis(100))
 }
 
-/// The wait after a call that may have sent the mail: the schedule's current step plus up to 10 %. The step depends on the
-/// time since the first send, not on the attempt number, because other failures also increase the attempt number.
+/// The wait after a call that may have sent the mail: the schedule's current step plus up to 10 %. The step depends on
+/// the time since the first send, not on the attempt number, because other failures also increase the attempt number.
 pub(crate) fn unknown(since_first_send: Duration) -> Duration {
     let mut step_start = 0;
     let mut wait = UNKNOWN[0];
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_outcomes_wait_at_least_their_step() {
+    fn the_wait_after_an_unknown_outcome_grows_with_the_time_since_the_first_send() {
         for (since, seconds) in [(0, 5), (4, 5), (5, 20), (24, 20), (25, 60), (85, 180), (265, 300), (9_999, 300)] {
             for _ in 0..100 {
                 let wait = unknown(Duration::from_secs(since)).as_secs_f64();

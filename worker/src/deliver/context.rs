@@ -1,5 +1,5 @@
-//! The context of a delivery's steps: the job and its lease, checks that stop the delivery in time, and outbox writes that
-//! are retried while Postgres is unavailable.
+//! The context of a delivery's steps: the job and its lease, checks that stop an interrupted delivery, and outbox
+//! writes that are retried while Postgres is unavailable.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     settings::MailPortals,
 };
 
-/// The pause between two attempts of an outbox write. The pause doubles after each attempt, up to `MAX_PAUSE`.
+/// The pause after the first attempt at an outbox write. The pause doubles after each attempt, up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
@@ -20,12 +20,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct DeliveryRun<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) job: &'a ClaimedJob,
-    /// The portals, as they were when the delivery began.
+    /// The portals that were configured when the delivery began.
     pub(crate) portals: &'a MailPortals,
-    /// Whether this delivery is a probe: it passes an open breaker to test whether the breaker can close.
+    /// Whether this delivery is a probe, which passes an open breaker to test whether the breaker can close.
     pub(crate) is_probe: bool,
     pub(crate) held_lease: &'a HeldLease<'a>,
-    /// The time just before the claim was sent.
+    /// The time just before the worker sent the claim to Postgres.
     pub(crate) claimed_at: Instant,
 }
 
@@ -35,14 +35,14 @@ impl DeliveryRun<'_> {
         Stopwatch::start(step, self.job.attempt, Arc::clone(&self.worker.name))
     }
 
-    /// Time since an earlier attempt created the stored link. The mail may have been sent for the first time soon after that.
-    /// Zero if the job has no stored link.
+    /// Time since an earlier attempt created the stored link. The mail may have been sent for the first time soon after
+    /// that. Zero if the job has no stored link.
     pub(super) fn since_first_send(&self) -> Duration {
         self.job.link.as_ref().map_or(Duration::ZERO, |link| link.age + self.claimed_at.elapsed())
     }
 
-    /// Call this before every upstream call. Supabase does not check the fencing token: if another worker has claimed the
-    /// job, a new link would invalidate the link that the other worker mails.
+    /// Call this before every upstream call. Supabase does not check the fencing token: if another worker has claimed
+    /// the job, a new link would invalidate the link that the other worker mails.
     pub(super) fn ensure_not_interrupted(&self) -> Result<(), Interruption> {
         if self.held_lease.lost.is_cancelled() || !self.held_lease.is_valid() {
             return Err(Interruption::LeaseLost);
@@ -77,8 +77,9 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Writes to the outbox. Retries while Postgres is unavailable, until the delivery is interrupted. An interruption never
-    /// stops a write in progress, only the pause between two attempts, because a cancelled write may have taken effect.
+    /// Writes to the outbox. Retries while Postgres is unavailable, until the delivery is interrupted. An interruption
+    /// never stops a write in progress, only the pause between two attempts, because a cancelled write may have taken
+    /// effect.
     pub(super) async fn retry_until_interrupted<T, E: OutageError, F>(
         &self,
         mut write: impl FnMut() -> F,

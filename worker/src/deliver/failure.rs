@@ -1,4 +1,5 @@
-//! Decides what to do after a failed upstream call: when to retry the job, and whether to pause or stop all workers.
+//! Decides what to do after a failed upstream call: when to retry the job, and whether to pause or stop the upstream
+//! for all workers.
 
 use std::time::Duration;
 
@@ -19,22 +20,23 @@ use crate::{
     },
 };
 
-/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. The timeout is short, because the delivery
-/// waits for the result, and a healthy upstream responds within a fraction of a second.
+/// Timeout for a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. The timeout is short, because the
+/// delivery waits for the result, and a healthy upstream responds within a fraction of a second.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which recipients a failure affects.
 enum FailureScope {
-    /// All recipients. The upstream is stopped.
+    /// All recipients are affected, and the upstream is stopped.
     Everybody,
-    /// Probably only this recipient.
+    /// Probably only this recipient is affected.
     Recipient,
-    /// Only this recipient: after the first refusal, a call for another recipient succeeded.
+    /// Only this recipient is affected: after the job's first refusal, a call for another recipient succeeded.
     ConfirmedRecipient,
 }
 
 impl DeliveryRun<'_> {
-    /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed with the same code on `attempts` attempts.
+    /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once `attempts` attempts of the job have failed with the
+    /// same code.
     pub(super) async fn apply_attempt_limit(&self, failure: UpstreamFailure) -> UpstreamFailure {
         let Verdict::RetryUpTo { attempts } = failure.verdict else { return failure };
         let earlier = outbox::steps_with_code(&self.worker.pool, self.job.lease.job, &failure.reason.code).await;
@@ -45,7 +47,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Records a call that began at `began_at` and failed, and returns the outcome of the delivery.
+    /// Handles a call that began at `began_at` and failed. Returns the outcome of the delivery.
     pub(super) async fn handle_failure(
         &self,
         upstream: Upstream,
@@ -60,19 +62,21 @@ impl DeliveryRun<'_> {
             Verdict::RejectRecipient => refused(upstream, reason, step),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
-                // A failed hook says nothing about the upstream itself. Mark the job as suspect: other jobs are better probes.
+                // A failed hook is no evidence against the upstream itself. Mark the job as suspect, so that probes
+                // choose other jobs first.
                 let failure = SuspectedFailure { upstream, is_refusal: false };
                 suspected(backoff::retry(number), reason, step, false, failure)
             }
             Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
-                // `observe` logs an error. Without a stored pause, the other workers learn of the limit from their own calls.
+                // `observe` logs any error. If the pause is not stored, the other workers find out about the limit from
+                // their own calls.
                 let _ = self.worker.outage.observe(upstream_stop::pause(self.worker, upstream, wait, &reason).await);
                 uncounted(wait, reason, step)
             }
             Verdict::Configuration { .. } => {
                 self.stop_upstream(upstream, StoppedBy::Answer, began_at, failure).await;
-                // The job needs no delay: it stays in the queue until the upstream resumes.
+                // The job needs no delay: while the upstream is stopped, the job is claimed only as a probe.
                 uncounted(Duration::ZERO, reason, step)
             }
             Verdict::Retry { not_before: None } | Verdict::Unknown | Verdict::Refused { .. } => {
@@ -81,7 +85,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Handles a failure that may affect only this recipient or everybody.
+    /// Handles a failure that may affect either everybody or only this recipient.
     async fn handle_suspicion(
         &self,
         upstream: Upstream,
@@ -120,20 +124,27 @@ impl DeliveryRun<'_> {
     fn retry(&self, delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
         let number = self.job.attempt;
         if number >= self.worker.limits.max_attempts {
-            let message = format!("All {number} attempts failed. The last failure: {}", reason.message);
+            let failed = if number == 1 {
+                "The only attempt failed".to_owned()
+            } else {
+                format!("All {number} attempts failed")
+            };
+            let message = format!("{failed}. The last failure: {}", reason.message);
             return DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(step));
         }
         DeliveryOutcome::retry(delay, reason, step)
     }
 
-    /// Determines which recipients a failure affects: everybody if the check call also fails, or if this recipient is the third
-    /// suspect.
+    /// Determines which recipients a failure affects. It affects everybody if the check call also fails. If not, a
+    /// repeated refusal affects only this recipient if another call has succeeded since the first refusal. Any other
+    /// failure affects everybody if the upstream is already stopped or if this recipient is the third suspect, and
+    /// otherwise probably only this recipient.
     async fn determine_scope(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> FailureScope {
         let worker = self.worker;
         worker.upstream_monitor.note_suspicion(upstream);
         let check = async {
-            // The regular checks decide when a stopped upstream works again. Another check call would delay them, because all
-            // workers together make at most one check call per second.
+            // The regular checks decide when a stopped upstream works again. Another check call would delay them,
+            // because all workers together make at most one check call per second.
             if upstreams::is_stopped(&worker.pool, upstream).await? {
                 return Ok((Instant::now(), CheckResult::Unclear));
             }
@@ -146,7 +157,7 @@ impl DeliveryRun<'_> {
                 return FailureScope::Everybody;
             }
             Ok(Ok((_, CheckResult::Passed | CheckResult::Unclear))) => {}
-            // If the check cannot be made or is interrupted, count the attempt.
+            // If the check cannot be run or is interrupted, assume that only this recipient is affected.
             Ok(Err(_)) | Err(_) => return FailureScope::Recipient,
         }
         let is_refusal = matches!(failure.verdict, Verdict::Refused { .. });
@@ -185,8 +196,8 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Records a successful call that began at `began_at`, but only if the upstream may have suspects or may be stopped. The
-    /// success clears the suspects and resumes the upstream.
+    /// Records a successful call that began at `began_at`, but only if the upstream may have suspects or may be
+    /// stopped. The success can clear the suspects and resume the upstream.
     pub(super) async fn record_success(&self, upstream: Upstream, began_at: Instant) {
         let worker = self.worker;
         let has_suspicion = worker.upstream_monitor.take_suspicion(upstream);
@@ -206,12 +217,12 @@ fn refused(upstream: Upstream, reason: Failure, step: StepRecord) -> DeliveryOut
     DeliveryOutcome::Failed(reason, Some(StepRecord { outcome: StepOutcome::Reject, ..step }))
 }
 
-/// A requeue that does not count as an attempt of the job.
+/// A requeue that does not count as an attempt.
 fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
     DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, suspected: None, step: Some(step) }
 }
 
-/// A requeue after a failure that may affect only this recipient. Marks the job, because other jobs are better probes.
+/// A requeue that marks the job as suspected, so that probes choose other jobs first.
 fn suspected(
     delay: Duration,
     reason: Failure,

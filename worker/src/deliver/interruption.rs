@@ -9,7 +9,7 @@ use outbox::Failure;
 pub(crate) enum Interruption {
     /// The lease is lost or is about to expire.
     LeaseLost,
-    /// The worker is shutting down, and the time for running deliveries to finish is over.
+    /// The worker is shutting down, and the time allowed for deliveries to finish is over.
     WorkerStopped,
 }
 

@@ -69,15 +69,15 @@ impl SignInLink {
 }
 
 impl DeliveryRun<'_> {
-    /// Decrypts the stored link. Prefer the stored link to a new link: the stored link may have been mailed already, and a new
-    /// link would invalidate it.
+    /// Decrypts the stored link. Prefer the stored link to a new link: the stored link may have been mailed already,
+    /// and a new link would invalidate it.
     ///
     /// # Errors
     /// `None` if there is no stored link; otherwise the reason why the stored link cannot be used.
     pub(super) fn open_stored_link(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
         let (mailed, look) = self.open(stored).map_err(|error| {
-            let message = "The link of an earlier attempt could not be read, so the worker requested a new link.";
+            let message = "The link from an earlier attempt could not be read, so the worker requested a new link.";
             let reason = Failure::new("sealed_link_unreadable", message);
             tracing::warn!(code = reason.code, %error, "{}", reason.message);
             reason
@@ -85,7 +85,7 @@ impl DeliveryRun<'_> {
         // The lifetime in the settings may have changed since the first mail. Use the shorter of the two lifetimes.
         let remaining = mailed.lifetime.min(self.worker.limits.link_lifetime).saturating_sub(stored.age);
         if remaining < MIN_LINK_LIFETIME {
-            let message = "The link of an earlier attempt would expire too soon, so the worker requested a new link.";
+            let message = "The link from an earlier attempt would expire too soon, so the worker requested a new link.";
             let reason = Failure::new("sealed_link_too_old", message);
             tracing::info!(code = reason.code, "{}", reason.message);
             return Err(Some(reason));
@@ -116,9 +116,9 @@ impl DeliveryRun<'_> {
         Ok((MailedLink::from_parts(&parts, self.link_context(&look))?, look))
     }
 
-    /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL: the check before the call may
-    /// have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was not used; it is
-    /// stored in the record of the step.
+    /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL: the check before the
+    /// call may have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was
+    /// not used; it is stored in the record of the step.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
@@ -128,8 +128,8 @@ impl DeliveryRun<'_> {
         self.check_link_length(&look).map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
-        // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients for whom
-        // the hook does not run.
+        // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients
+        // for whom the hook does not run.
         let _hook_slot = if job.code.as_deref() == Some(HOOK_FAILED) {
             Some(worker.supabase.try_acquire_hook_slot().ok_or_else(|| self.retry_hook_later())?)
         } else {
@@ -161,8 +161,8 @@ impl DeliveryRun<'_> {
                     .await);
             }
         };
-        // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail
-        // contains the only link that works.
+        // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this
+        // mail contains the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
         let sealed = worker.sealing_keys.seal(&parts, &self.seal_context(&message_id));
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
@@ -170,14 +170,15 @@ impl DeliveryRun<'_> {
         Ok(SignInLink { mailed, look, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
-    /// Requeues the job, because other jobs use all slots for retries after a failed hook.
+    /// Requeues the job, because other jobs are using all slots for retries after a failed hook.
     fn retry_hook_later(&self) -> DeliveryOutcome {
         let delay = backoff::retry(self.job.attempt);
         DeliveryOutcome::Requeue { delay, failure: None, is_uncounted: true, suspected: None, step: None }
     }
 
-    /// Checks that a server serves the path of a new link, and that Supabase kept the callback URL. Records the call as a
-    /// success only after the first check: otherwise the success would close the breaker that an unserved path had opened.
+    /// Checks that a server serves the path of a new link, and that Supabase kept the callback URL. Records the call as
+    /// a success only after the first check: otherwise the success would close the breaker that an unserved path had
+    /// opened.
     async fn check_generated_link(
         &self,
         generated: GeneratedLink,

@@ -1,4 +1,4 @@
-//! Stops all mail if no server serves the path of the links.
+//! Stops all mail if no server serves the path that links lead to.
 
 use outbox::Failure;
 
@@ -9,7 +9,7 @@ use crate::upstream::{
 };
 
 impl DeliveryRun<'_> {
-    /// Checks that a server serves the path of the link. Also succeeds if the answer is unclear, or if the mailed
+    /// Checks that a server serves the path of the link. Also succeeds if the result is unclear, or if the mailed
     /// link does not lead to that path.
     ///
     /// # Errors
@@ -23,9 +23,9 @@ impl DeliveryRun<'_> {
             LinkPathAnswer::Served | LinkPathAnswer::Unclear => Ok(()),
             LinkPathAnswer::NotFound => {
                 let message = format!(
-                    "Supabase creates links to {link_path}, where the server responds with 404: set Supabase's MAILER_URLPATHS_* \
-                     (MAILER_URLPATHS_MAGIC_LINK, _RECOVERY, _CONFIRMATION and the others) to /auth/v1/verify, and \
-                     its API_EXTERNAL_URL to the address that LINK_ORIGINS lists"
+                    "Supabase creates links to {link_path}, where the server responds with 404: set Supabase's \
+                     MAILER_URLPATHS_* (MAILER_URLPATHS_MAGIC_LINK, _RECOVERY, _CONFIRMATION and the others) to \
+                     /auth/v1/verify, and its API_EXTERNAL_URL to the address that LINK_ORIGINS lists"
                 );
                 Err(UpstreamFailure {
                     verdict: Verdict::Configuration { setting: "LINK_ORIGINS" },

@@ -1,4 +1,4 @@
-//! Converts a link from Supabase to the link and code that the mail shows, in the style of the portal.
+//! Converts a link from Supabase into the link and the code that the mail shows, in the portal's link style.
 
 use chrono::{TimeDelta, Utc};
 use outbox::{Failure, ShownHost};
@@ -18,12 +18,12 @@ use crate::{
     upstream::supabase::GeneratedLink,
 };
 
-/// Number of characters in Supabase's token hash: SHA-224 in hexadecimal digits (measured).
+/// Number of characters in Supabase's token hash: SHA-224 in hexadecimal digits (observed).
 const TOKEN_HASH_LENGTH: usize = 56;
 
 impl DeliveryRun<'_> {
-    /// Checks that a link to the job's callback can be short enough for mail programs. Call this before creating a link,
-    /// because a new link may invalidate the person's earlier link.
+    /// Checks that a link to the job's callback can be short enough for mail programs. Call this before creating a
+    /// link, because a new link may invalidate the person's earlier link.
     ///
     /// # Errors
     /// Every link would be longer than some mail programs can open.
@@ -37,10 +37,10 @@ impl DeliveryRun<'_> {
         choose_form(&self.portal().links.style, shortest, self.link_context(look)).map(drop).map_err(link_too_long)
     }
 
-    /// The parts of a new link that was requested at `requested_at`, and what the mail shows of the link.
+    /// The parts of a new link that was requested at `requested_at`, and the link and the code as the mail shows them.
     ///
     /// # Errors
-    /// The link is longer than some mail programs can open.
+    /// The link is longer than some mail programs can open, or cannot be built.
     pub(super) fn present(
         &self,
         generated: GeneratedLink,
@@ -61,7 +61,7 @@ impl DeliveryRun<'_> {
         Ok((parts, mailed))
     }
 
-    /// The values that this job's links are built from, in addition to their parts.
+    /// The values that are needed to build this job's links, in addition to the links' parts.
     pub(super) fn link_context(&self, look: &Look) -> LinkContext<'_> {
         LinkContext {
             confirm_keys: self.worker.links.confirm_keys.as_ref(),
@@ -76,7 +76,7 @@ impl DeliveryRun<'_> {
         self.job.shown_host.as_ref().map_or_else(|| portal_host(&self.job.callback_url), ShownHost::as_str)
     }
 
-    /// The parts that do not come from Supabase.
+    /// The parts of a link that do not come from Supabase.
     fn parts(&self, look: &Look, requested_at: Instant) -> LinkParts {
         let created_at = Utc::now() - TimeDelta::from_std(requested_at.elapsed()).unwrap_or_default();
         LinkParts {
@@ -97,8 +97,8 @@ impl DeliveryRun<'_> {
 fn link_too_long(error: LinkTooLong) -> Failure {
     let length = error.length;
     let message = format!(
-        "The link has at least {length} characters, and some mail programs open only {MAX_LINK_LENGTH}: nothing was mailed. \
-         The portal must send a shorter callback_next."
+        "The link has at least {length} characters, but some mail programs cannot open links of more than \
+         {MAX_LINK_LENGTH}: nothing was mailed. The portal must send a shorter callback_next."
     );
     Failure::new("link_too_long", message)
 }

@@ -11,10 +11,10 @@ use crate::metrics;
 pub(super) enum DeliveryOutcome {
     /// Mailgun accepted the mail in this step.
     Sent(StepRecord),
-    /// The job can never succeed.
+    /// The job failed permanently.
     Failed(Failure, Option<StepRecord>),
-    /// The job goes back to the queue and is not claimed again before `delay` has passed. An uncounted delivery does not
-    /// count towards `MAX_ATTEMPTS`.
+    /// The job goes back to the queue, unless the outbox ends it. It is not claimed again before `delay` has passed. If
+    /// `is_uncounted` is true, the delivery does not count towards `MAX_ATTEMPTS`.
     Requeue {
         delay: Duration,
         failure: Option<Failure>,
@@ -22,19 +22,19 @@ pub(super) enum DeliveryOutcome {
         suspected: Option<SuspectedFailure>,
         step: Option<StepRecord>,
     },
-    /// The outbox has already ended the job or given it to another worker. Holds the state to log.
+    /// The outbox has already ended the job or given it to another worker. The field contains the state to log.
     DecidedByOutbox(&'static str),
-    /// The outbox rejected a write. The job is rescued when its lease expires. Holds the error message.
+    /// The outbox refused a write. The job is rescued when its lease expires. The field contains the error message.
     Unrecorded(String),
 }
 
 impl DeliveryOutcome {
-    /// A requeue that counts as an attempt of the job.
+    /// A requeue that counts as an attempt.
     pub(super) fn retry(delay: Duration, failure: Failure, step: StepRecord) -> Self {
         Self::Requeue { delay, failure: Some(failure), is_uncounted: false, suspected: None, step: Some(step) }
     }
 
-    /// An interruption before the mail was sent. Another worker can claim the job at once.
+    /// An interruption before the mail was sent. Another worker can claim the job immediately.
     pub(super) fn interrupted(interruption: Interruption, step: Option<StepRecord>) -> Self {
         Self::Requeue {
             delay: Duration::ZERO,
@@ -47,9 +47,9 @@ impl DeliveryOutcome {
 }
 
 impl DeliveryRun<'_> {
-    /// Records the outcome. Retries as long as Postgres is unavailable, because a mail that Mailgun accepted must not be sent
-    /// again just because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the fencing
-    /// token decides whether the write takes effect.
+    /// Records the outcome. Retries while Postgres is unavailable, because a mail that Mailgun accepted must not be
+    /// sent again just because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries:
+    /// the fencing token decides whether the write takes effect.
     pub(super) async fn record(&self, outcome: DeliveryOutcome) {
         let state = match outcome {
             DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,
@@ -81,7 +81,7 @@ impl DeliveryRun<'_> {
         tracing::info!(state, attempts = self.job.attempt, duration_ms, "delivery finished");
     }
 
-    /// Ends the job. Returns the job's new state, `lease_lost` or `unrecorded`.
+    /// Ends the job. Returns the job's new state, or `lease_lost` or `unrecorded` if the end could not be recorded.
     async fn finish(&self, end: JobEnd, step: Option<StepRecord>) -> &'static str {
         let state = if end == JobEnd::Sent { "sent" } else { "failed" };
         let finish = Finish { lease: self.job.lease, end, step };
@@ -92,7 +92,8 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Returns the job to the queue. Returns the job's new state, `lease_lost` or `unrecorded`.
+    /// Puts the job back into the queue, unless the outbox ends it. Returns the job's new state, or `lease_lost` or
+    /// `unrecorded` if the requeue could not be recorded.
     async fn requeue(&self, requeue: Requeue) -> &'static str {
         let delay = requeue.delay;
         if let Some(failure) = &requeue.failure {
@@ -118,6 +119,6 @@ impl DeliveryRun<'_> {
 }
 
 fn unrecorded(error: &CommitError) -> &'static str {
-    tracing::error!(%error, "the outbox refused a write: another worker takes over the job when its lease expires");
+    tracing::error!(%error, "the outbox refused a write: another worker will take over the job when its lease expires");
     "unrecorded"
 }

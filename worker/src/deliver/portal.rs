@@ -1,4 +1,4 @@
-//! The portal in whose name the mail is sent.
+//! Finds the portal that a job belongs to.
 
 use std::time::Duration;
 
@@ -7,23 +7,25 @@ use outbox::Failure;
 use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::settings::MailPortal;
 
-/// Time until a job whose portal this worker does not know is tried again. By then, another worker may have claimed the
-/// job, or this worker may have reloaded `PORTALS_FILE`.
+/// The wait before the next attempt to deliver a job whose portal is not in this worker's `PORTALS_FILE`. After this
+/// wait, any worker can claim the job, including this one, which may have reloaded the file.
 const UNKNOWN_PORTAL_DELAY: Duration = Duration::from_secs(5);
 
 impl DeliveryRun<'_> {
-    /// The job's portal. The default portal if this worker does not know the job's portal.
+    /// The job's portal, or the default portal if the job's portal is not in this worker's `PORTALS_FILE`.
     pub(super) fn portal(&self) -> &MailPortal {
         let portal = self.portals.find(self.job.portal.as_deref());
         portal.unwrap_or_else(|| self.portals.default_portal())
     }
 
-    /// The outcome of the delivery if this worker does not know the job's portal: the job is put back. The attempt does not
-    /// count, because another worker, or this one after a reload, can send the mail.
+    /// Returns the outcome of the delivery if the job's portal is not in this worker's `PORTALS_FILE`. The outcome is a
+    /// requeue that does not count as an attempt, because the portal may be in another worker's file, or in this
+    /// worker's file after a reload.
     pub(super) fn unknown_portal(&self) -> Option<DeliveryOutcome> {
         let id = self.job.portal.as_deref().filter(|id| self.portals.find(Some(id)).is_none())?;
         let message = format!(
-            "This worker's PORTALS_FILE has no portal `{id}`: give all workers the same file as the api, and send them SIGHUP."
+            "This worker's PORTALS_FILE has no portal `{id}`: give all workers the same file as the api, and send them \
+             SIGHUP."
         );
         Some(DeliveryOutcome::Requeue {
             delay: UNKNOWN_PORTAL_DELAY,

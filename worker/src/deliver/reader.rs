@@ -8,13 +8,13 @@ use super::context::DeliveryRun;
 use crate::mail::{link_parts::LinkParts, look::Look};
 
 impl DeliveryRun<'_> {
-    /// The look of a mail that was not tried before.
+    /// The look for a mail's first attempt.
     pub(super) fn current_look(&self) -> Arc<Look> {
         Arc::clone(&self.portal().look)
     }
 
-    /// The look of a mail that was tried before, which its sealed link names. If that look is no longer loaded, the current
-    /// one.
+    /// The look for a later attempt: the look in the mail's sealed link, or the current look if the earlier look is no
+    /// longer loaded.
     pub(super) fn look_of(&self, parts: &LinkParts) -> Arc<Look> {
         let current = self.current_look();
         let Some(first) = parts.look.as_deref().filter(|first| *first != current.id()) else { return current };
@@ -35,8 +35,8 @@ impl DeliveryRun<'_> {
         language.filter(|language| look.words.has(*language)).unwrap_or(Language::ENGLISH)
     }
 
-    /// The time zone in which the mail shows times. UTC if the job has no time zone, or a time zone that this version of the
-    /// worker does not know.
+    /// The time zone in which the mail shows times. UTC if the job has no time zone, or a time zone that this version
+    /// of the worker does not support.
     pub(super) fn time_zone(&self) -> TimeZone {
         self.job.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
     }

@@ -1,4 +1,4 @@
-//! Fails a job before a link is requested if Supabase's redirect allow list refuses its callback.
+//! Fails a job if Supabase's redirect allow list refuses its callback, before a link is requested.
 
 use outbox::{CallbackUrl, Failure};
 
@@ -6,8 +6,8 @@ use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
 
 impl DeliveryRun<'_> {
-    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if the mailed link
-    /// does not go through Supabase.
+    /// Checks that links may lead to the job's callback URL. Also succeeds if the result is unclear, or if the mailed
+    /// link does not go through Supabase.
     ///
     /// # Errors
     /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. The
@@ -27,9 +27,9 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// The failure for a callback URL that Supabase replaces. Supabase silently uses its SITE_URL if its allow list does not
-    /// contain the requested URL. The mail would lead people to the wrong page, so log an error that names the missing
-    /// entries.
+    /// The failure for a callback URL that Supabase replaces. Supabase silently uses its SITE_URL if its allow list
+    /// does not contain the requested URL. The mail would lead people to the wrong page, so this function also logs an
+    /// error that contains the missing entries.
     pub(super) fn redirect_not_allowed(&self, leads_to: &str) -> Failure {
         let callback = self.job.callback_url.origin_and_path();
         let actual = CallbackUrl::parse(leads_to)
@@ -38,15 +38,16 @@ impl DeliveryRun<'_> {
         metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
-            // Use `Display`, so that operators can paste the values. The values come from a URL parser, so they contain no
-            // spaces or control characters. `Debug` would quote the values and double the backslashes.
+            // Use `Display`, so that operators can paste the values. The values come from a URL parser, so they contain
+            // no spaces or control characters. `Debug` would quote the values and double the backslashes.
             %callback,
             add_to_allow_list = %entry,
             "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) does not contain this callback, so nothing \
              was mailed: add both entries"
         );
         let message = format!(
-            "The link would lead to {actual} instead. Add to Supabase's redirect allow list (Redirect URLs): {entry}"
+            "The link would lead to {actual} instead of the portal's callback. Add both entries to Supabase's redirect \
+             allow list (Redirect URLs): {entry}"
         );
         Failure::new("redirect_not_allowed", message)
     }

@@ -1,7 +1,8 @@
 //! Runs one delivery: gets a link, waits for `MAILGUN_RATE`, checks that the mail is still wanted, sends the mail, and
 //! records the result.
 //!
-//! Each step either succeeds or returns the outcome of the delivery. `record` writes every outcome to the outbox.
+//! Each step either succeeds or returns the outcome of the delivery. `record` writes the outcome to the outbox, unless
+//! the outbox itself has decided the outcome or refused a write.
 
 use outbox::StepRecord;
 use tracing::Instrument as _;

@@ -17,8 +17,8 @@ impl DeliveryRun<'_> {
         waited.map_err(|interruption| DeliveryOutcome::interrupted(interruption, link.step().cloned()))
     }
 
-    /// Stores a new link and asks the outbox whether the mail may still be sent. This is the last check before the mail is
-    /// sent.
+    /// Stores the link if it is new, and asks the outbox whether the mail may still be sent. This is the outbox's last
+    /// check before the mail is sent.
     pub(super) async fn confirm_send(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
         let seal = Seal { lease: self.job.lease, link: link.new_link(), step: link.step().cloned() };
         let decision = self
@@ -28,7 +28,8 @@ impl DeliveryRun<'_> {
             .map_err(|error| DeliveryOutcome::Unrecorded(error.to_string()))?;
         match decision {
             SendDecision::Send => Ok(()),
-            // A probe passes an open breaker, because it tests whether the breaker can close. But it must respect a pause.
+            // A probe passes an open breaker, because it tests whether the breaker can close. But even a probe must
+            // respect a pause.
             SendDecision::Hold { pause } if self.is_probe && pause.is_zero() => Ok(()),
             SendDecision::Hold { pause } => {
                 let reason = Failure::new("mailgun_on_hold", "Sending through Mailgun is paused or stopped.");
@@ -42,7 +43,7 @@ impl DeliveryRun<'_> {
             }
             SendDecision::Paused => Err(DeliveryOutcome::Requeue {
                 delay: Duration::ZERO,
-                failure: Some(Failure::new("paused", "An operator has paused mail.")),
+                failure: Some(Failure::new("paused", "An operator has paused mail, Mailgun or this job's portal.")),
                 is_uncounted: true,
                 suspected: None,
                 step: None,
@@ -66,7 +67,8 @@ impl DeliveryRun<'_> {
         render::render(&link.look, &content).map_err(|error| Failure::new("mail_not_rendered", error.to_string()))
     }
 
-    /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may have accepted the mail.
+    /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may already have accepted the
+    /// mail.
     pub(super) async fn send(&self, link: &SignInLink) -> Result<StepRecord, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let mail = self.render(link).map_err(|failure| DeliveryOutcome::Failed(failure, None))?;
@@ -78,7 +80,7 @@ impl DeliveryRun<'_> {
             message_id: &link.message_id,
             deliver_within: link.mailed.lifetime.saturating_sub(link.age()),
         };
-        // Check before the stopwatch starts: a call that is never made must not be recorded as an unknown send.
+        // Check before the stopwatch starts: a call that is never made must not be recorded as a step.
         self.ensure_not_interrupted().map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))?;
         let stopwatch = self.start_step(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {

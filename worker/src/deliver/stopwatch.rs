@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::interruption::Interruption;
 use crate::{metrics, upstream::verdict::UpstreamFailure};
 
-/// A running step. Each of `ok`, `failed` and `interrupted` ends the step and counts it in the metrics, so call exactly one of
-/// these methods, exactly once.
+/// A running step. Each of `ok`, `failed` and `interrupted` ends the step and counts it in the metrics, so call exactly
+/// one of these methods, exactly once.
 pub(super) struct Stopwatch {
     step: Step,
     attempt: i16,

@@ -1,6 +1,6 @@
-//! Checks example mails of a look, so that a mistake in a template stops the program at startup and never breaks a
-//! mail. Each mail must have the link and the code that its style requires, load nothing from the network, and contain
-//! nothing that disguises a link or a code.
+//! Checks example mails of a look, so that a mistake in a template is found at startup or during a reload, before any
+//! real mail uses the template. Each mail must have the link and the code that its style requires, load nothing from
+//! the network, and contain nothing that disguises a link or a code.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ use super::{
 /// Maximum size of the HTML body, in bytes. Gmail cuts off mails at about 102 KB.
 const MAX_HTML: usize = 100_000;
 
-/// The faults of all looks, each with the first mail that has it.
+/// The faults of all looks, each with the first example mail in which it was found.
 #[derive(Default)]
 pub(crate) struct Findings(BTreeMap<Fault, Option<(Language, MailStyle)>>);
 
-/// A problem of a body or of the subject.
+/// A problem with a body or with the subject.
 pub(super) struct Problem {
     pub text: String,
     /// A string in the template's source that shows where the problem is.
@@ -42,7 +42,7 @@ impl Problem {
 }
 
 impl Findings {
-    /// Renders and checks a mail of each language and style.
+    /// Renders and checks a mail in each language and style.
     pub(crate) fn check(&mut self, look: &Look) {
         for language in look.words.offered() {
             for style in MailStyle::ALL {
@@ -54,13 +54,15 @@ impl Findings {
         }
     }
 
-    /// Adds a fault that was found without a mail.
+    /// Adds a fault that was found without rendering a mail.
     pub(crate) fn add(&mut self, fault: Fault) {
         self.0.insert(fault, None);
     }
 
+    /// Returns `value` if there are no faults.
+    ///
     /// # Errors
-    /// All faults, if there are any.
+    /// All faults that were found.
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, Vec<Fault>> {
         if self.0.is_empty() {
             return Ok(value);
@@ -95,8 +97,8 @@ impl Findings {
     }
 }
 
-/// The file and line of a string in a template or in the templates that it may include. If none of them contains the string,
-/// the template itself and line 0.
+/// Finds `needle` in the template `name` or in a template that it could include, and returns the file and the line. If
+/// there is no `needle`, or none of these templates contains it, returns the file of the template `name` and line 0.
 fn locate(templates: &Templates, name: &str, needle: Option<&str>) -> (String, usize) {
     let line = |text: &str| {
         let needle = needle?.to_lowercase();
@@ -128,7 +130,7 @@ fn problems_of_text(text: &str, style: MailStyle, support: Option<&Support>) -> 
     let mut problems = problems_of_body(text, style);
     let lines = text.lines().filter(|line| *line == LINK).count();
     if style.has_link() && (lines, text.matches(LINK).count()) != (1, 1) {
-        problems.push(Problem::at("link }}", "The link must be alone on a line, exactly once."));
+        problems.push(Problem::at("link }}", "The link must appear exactly once, alone on its line."));
     }
     let without_link = text.replace(LINK, "").replace(support.map_or("\0", Support::text), "");
     if without_link.contains("://") {
@@ -149,7 +151,7 @@ fn problems_of_html(html: &str, style: MailStyle, brand: &Brand) -> Vec<Problem>
     problems
 }
 
-/// The rules for both bodies.
+/// Checks the rules that apply to both the text body and the HTML body.
 fn problems_of_body(body: &str, style: MailStyle) -> Vec<Problem> {
     let mut problems = unresolved(body);
     let codes = body.matches(CODE).count();
@@ -167,10 +169,10 @@ fn problems_of_body(body: &str, style: MailStyle) -> Vec<Problem> {
     problems
 }
 
-/// Placeholders that nothing replaced.
+/// Finds placeholders that were not replaced.
 fn unresolved(text: &str) -> Vec<Problem> {
     let placeholder =
         ["{{", "{%", "{ $", "{$", "%recipient"].into_iter().find(|placeholder| text.contains(placeholder));
-    let problem = |placeholder| Problem::at(placeholder, format!("`{placeholder}` is left in the mail."));
+    let problem = |placeholder| Problem::at(placeholder, format!("`{placeholder}` was not replaced."));
     placeholder.map(problem).into_iter().collect()
 }

@@ -1,5 +1,5 @@
-//! Checks that an HTML body has only the allowed links, loads nothing and runs nothing. Parses the HTML loosely:
-//! anything that looks like a tag or an attribute counts as one, even in a comment for Outlook.
+//! Checks that an HTML body contains only the allowed links, loads nothing and runs nothing. Parses the HTML loosely:
+//! anything that looks like a tag or an attribute is treated as one, even in a comment for Outlook.
 
 use super::{check::Problem, markup::escape, sample::LINK};
 
@@ -19,11 +19,12 @@ const FORBIDDEN_ELEMENTS: [&str; 16] = [
     "svg", "video", "audio", "source",
 ];
 
-/// Attributes that load something. `src` is not among them: its value is checked instead.
+/// Attributes that can make a mail program load or send something. `src` is not in this list, because its value is
+/// checked instead.
 const FORBIDDEN_ATTRIBUTES: [&str; 8] =
     ["srcset", "background", "poster", "action", "formaction", "data", "ping", "http-equiv"];
 
-/// Strings that load or run something wherever they occur.
+/// Strings that are forbidden anywhere in the HTML, because they can make a mail program load or run something.
 const FORBIDDEN_TEXTS: [&str; 5] = ["url(", "@import", "javascript:", "vbscript:", "expression("];
 
 pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
@@ -33,7 +34,7 @@ pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
         let start = format!("<{element}");
         let is_element = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-');
         if lower.split(&start).skip(1).any(is_element) {
-            problems.push(Problem::at(&start, format!("The element `{start}>` does not belong in a mail.")));
+            problems.push(Problem::at(&start, format!("The `{start}>` element does not belong in a mail.")));
         }
     }
     for text in FORBIDDEN_TEXTS.into_iter().filter(|text| lower.contains(text)) {
@@ -45,7 +46,7 @@ pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
     for name in FORBIDDEN_ATTRIBUTES {
         let is_harmless = |value: &str| name == "http-equiv" && value.eq_ignore_ascii_case("content-type");
         if attributes(html, &lower, name).any(|value| !is_harmless(value)) {
-            problems.push(Problem::at(name, format!("The attribute `{name}` does not belong in a mail.")));
+            problems.push(Problem::at(name, format!("The `{name}` attribute does not belong in a mail.")));
         }
     }
     for value in attributes(html, &lower, "src").filter(|value| Some(*value) != allowed.logo) {
@@ -54,7 +55,7 @@ pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
     if let Some(name) = event_handler(&lower) {
         problems.push(Problem::at(
             name,
-            format!("The attribute `{name}` does not belong in a mail: mails must not run scripts."),
+            format!("The `{name}` attribute does not belong in a mail: mails must not run scripts."),
         ));
     }
     problems
@@ -96,7 +97,7 @@ fn without_names(html: &str) -> String {
     std::iter::once((*first).to_owned()).chain(others.iter().map(after_value)).collect()
 }
 
-/// The values of all attributes with this name. `lower` is the HTML in lower case, of the same length.
+/// The values of all attributes with this name. `lower` must be `html` in lower case, with the same length.
 fn attributes<'a>(html: &'a str, lower: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     lower.match_indices(name).filter_map(move |(at, _)| {
         let before = lower[..at].chars().next_back()?;
@@ -111,7 +112,7 @@ fn attributes<'a>(html: &'a str, lower: &'a str, name: &'a str) -> impl Iterator
     })
 }
 
-/// The first attribute inside a tag that runs a script, such as `onclick`.
+/// The first attribute that runs a script, such as `onclick`.
 fn event_handler(lower: &str) -> Option<&str> {
     let tags = lower.split('<').skip(1).map(|tag| tag.split('>').next().unwrap_or_default());
     tags.flat_map(|tag| tag.split_whitespace().skip(1)).find_map(|attribute| {

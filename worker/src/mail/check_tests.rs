@@ -1,4 +1,4 @@
-//! Faults in an operator's folder, each with its file and line.
+//! Tests that faults in an operator's template folder are reported with the file and line.
 
 use std::{fs, path::Path};
 
@@ -28,7 +28,7 @@ fn faults(files: &[(&str, &str)]) -> Vec<String> {
     read(tempfile::tempdir().unwrap().path(), files).err().unwrap_or_default()
 }
 
-/// The only fault of a folder with one file.
+/// Asserts that a folder with only this file has exactly one fault, which begins with `start` and contains `problem`.
 #[track_caller]
 fn assert_fault(file: &str, text: &str, start: &str, problem: &str) {
     let found = faults(&[(file, text)]);
@@ -39,7 +39,7 @@ fn assert_fault(file: &str, text: &str, start: &str, problem: &str) {
 }
 
 #[test]
-fn templates_that_keep_the_rules_are_accepted() {
+fn templates_that_follow_the_rules_are_accepted() {
     let table = "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\">\n\
                  <html xmlns=\"http://www.w3.org/1999/xhtml\"><head><meta http-equiv=\"Content-Type\" content=\"text/html\"></head>\n";
     let found = faults(&[
@@ -58,7 +58,7 @@ fn templates_that_keep_the_rules_are_accepted() {
 }
 
 #[test]
-fn a_template_is_looked_up_from_the_portals_language_to_the_root() {
+fn the_most_specific_template_for_a_portal_and_language_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = vec!["Sign in to", "root", "tag", "portal", "portal and tag"];
     let files = ["", "sign_in.txt", "de/sign_in.txt", "portals/shop/sign_in.txt", "portals/shop/de/sign_in.txt"];
@@ -67,7 +67,7 @@ fn a_template_is_looked_up_from_the_portals_language_to_the_root() {
         written.push((file, format!("{name}\n{TEXT}")));
     }
     let all: Vec<(&str, &str)> = written.iter().map(|(file, text)| (*file, text.as_str())).collect();
-    // Without its most specific file, the next one is used.
+    // Each round leaves out the most specific file of the previous round, so the next most specific file must be used.
     while let Some(name) = expected.pop() {
         let kept = all.len().min(expected.len());
         let fresh = folder.path().join(kept.to_string());
@@ -90,7 +90,7 @@ fn a_template_is_looked_up_from_the_portals_language_to_the_root() {
 }
 
 #[test]
-fn mistakes_in_templates_name_their_line() {
+fn mistakes_in_templates_are_reported_with_their_line() {
     for (text, line, problem) in [
         ("\n{{ lnik }}", 2, "undefined value"),
         ("{{ link }", 1, "syntax error"),
@@ -103,7 +103,7 @@ fn mistakes_in_templates_name_their_line() {
         ("{{ message() }}", 1, "the name of at least one message"),
         ("{{ line(1) }}", 1, "the name of a message must be a string"),
         ("{{ logo.src }}", 1, "undefined value"),
-        ("{{ portal }}", 1, "test it with `if` first"),
+        ("{{ portal }}", 1, "test for it with `if` first"),
         ("{{ x | nofilter }}", 1, "unknown filter"),
     ] {
         let found = faults(&[("sign_in.html", text)]);
@@ -114,14 +114,14 @@ fn mistakes_in_templates_name_their_line() {
 }
 
 #[test]
-fn a_subject_is_one_line_without_the_link_and_the_code() {
+fn a_subject_must_be_one_line_without_a_link_or_a_code() {
     for (text, problem) in [
         ("  \n", "The subject is empty."),
         ("a\nb", "The subject is not a single line."),
         ("{{ link }}", "undefined value"),
         ("{{ code }}", "undefined value"),
         ("https://example.com", "The subject contains a link or a code."),
-        ("{ $host }", "`{ $` is left in the mail."),
+        ("{ $host }", "`{ $` was not replaced."),
     ] {
         let found = faults(&[("subject.txt", text)]);
         let is_found = |fault: &String| fault.starts_with("subject.txt:") && fault.contains(problem);
@@ -130,11 +130,11 @@ fn a_subject_is_one_line_without_the_link_and_the_code() {
 }
 
 #[test]
-fn a_text_has_its_link_alone_on_a_line_and_its_code_once() {
+fn the_plain_text_must_contain_the_link_alone_on_its_line_and_the_code_once() {
     for (text, start, problem) in [
-        (TEXT.replace("{{ link }}", ""), "sign_in.txt:", "The link must be alone on a line"),
-        (TEXT.replace("{{ link }}", "Click {{ link }}"), "sign_in.txt:1:", "The link must be alone on a line"),
-        (TEXT.replace("{{ link }}", "{{ link }}\n{{ link }}"), "sign_in.txt:1:", "The link must be alone on a line"),
+        (TEXT.replace("{{ link }}", ""), "sign_in.txt:", "The link must appear exactly once, alone on its line."),
+        (TEXT.replace("{{ link }}", "Click {{ link }}"), "sign_in.txt:1:", "The link must appear exactly once"),
+        (TEXT.replace("{{ link }}", "{{ link }}\n{{ link }}"), "sign_in.txt:1:", "The link must appear exactly once"),
         (TEXT.replace("{{ code }}", ""), "sign_in.txt:", "The code must appear exactly once, but it appears 0 times."),
         (TEXT.replace("{{ code }}", "{{ code }} {{ code }}"), "sign_in.txt:2:", "but it appears 2 times."),
         (TEXT.replace("{{ code }}", "\u{202e}{{ code }}"), "sign_in.txt:", "An invisible character"),
@@ -145,7 +145,7 @@ fn a_text_has_its_link_alone_on_a_line_and_its_code_once() {
 }
 
 #[test]
-fn html_has_one_link_and_loads_nothing() {
+fn html_must_contain_one_link_and_load_nothing() {
     for (more, problem) in [
         (
             "<a href=\"https://example.com\">x</a>",
@@ -155,19 +155,19 @@ fn html_has_one_link_and_loads_nothing() {
             "{% if link %}<a href='{{ link }}'>x</a>{% endif %}",
             "The link must be in exactly one `href`, but it appears in 2.",
         ),
-        ("<script>1</script>", "The element `<script>`"),
-        ("<IFRAME></IFRAME>", "The element `<iframe>`"),
-        ("<form>", "The element `<form>`"),
+        ("<script>1</script>", "The `<script>` element"),
+        ("<IFRAME></IFRAME>", "The `<iframe>` element"),
+        ("<form>", "The `<form>` element"),
         ("<p style=\"background:URL(x)\">", "`url(` does not belong"),
         ("<style>@import 'x';</style>", "`@import` does not belong"),
         ("<img src=\"x.png\">", "`src` is `x.png`"),
         ("<img src = cid:other.png>", "`src` is `cid:other.png`"),
-        ("<td background=\"x.png\">", "The attribute `background`"),
-        ("<p onclick=\"x\">", "The attribute `onclick`"),
-        ("<meta http-equiv=\"refresh\">", "The attribute `http-equiv`"),
+        ("<td background=\"x.png\">", "The `background` attribute"),
+        ("<p onclick=\"x\">", "The `onclick` attribute"),
+        ("<meta http-equiv=\"refresh\">", "The `http-equiv` attribute"),
         ("https://example.com", "The HTML contains a URL other than the link."),
         ("{% if code %}<p>\u{200b}{{ code }}</p>{% endif %}", "but it appears 2 times."),
-        ("{{ '{{' }}", "`{{` is left in the mail."),
+        ("{{ '{{' }}", "`{{` was not replaced."),
     ] {
         let found = faults(&[("sign_in.html", &format!("{HTML}\n{more}"))]);
         let is_found = |fault: &String| fault.starts_with("sign_in.html:") && fault.contains(problem);
@@ -178,7 +178,7 @@ fn html_has_one_link_and_loads_nothing() {
 }
 
 #[test]
-fn files_that_nobody_reads_are_mistakes() {
+fn unused_files_are_reported_as_faults() {
     for (file, problem) in [
         ("singin.html", "No template includes this file"),
         ("de/subjekt.txt", "No template includes this file"),
@@ -197,7 +197,7 @@ fn files_that_nobody_reads_are_mistakes() {
 }
 
 #[test]
-fn all_faults_are_reported_at_once() {
+fn all_faults_are_reported_together() {
     let found = faults(&[
         ("subject.txt", ""),
         ("sign_in.txt", "{{ nothing }}"),

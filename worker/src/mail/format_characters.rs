@@ -1,6 +1,6 @@
-//! Invisible characters that change how the text around them looks.
+//! Recognises invisible characters and characters that change the direction of the text around them.
 
-/// Whether a character is invisible, or changes the direction of the text around it.
+/// Whether a character is invisible or changes the direction of the text around it.
 pub(crate) fn is_format_character(character: char) -> bool {
     matches!(
         character,

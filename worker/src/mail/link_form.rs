@@ -1,5 +1,5 @@
-//! Chooses what the link in a new mail leads to. `LINK_STYLE` determines this, unless the resulting link is too long for some
-//! mail programs.
+//! Chooses what the link in a new mail leads to. The portal's link style determines this, unless the resulting link
+//! would be too long for some mail programs.
 
 use super::{
     link_parts::{LinkForm, LinkParts},
@@ -7,22 +7,22 @@ use super::{
 };
 use crate::settings::LinkStyle;
 
-/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
-/// of a library that Outlook uses.
+/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link,
+/// which is the limit of a library that they use.
 pub(crate) const MAX_LINK_LENGTH: usize = 2_083;
 
-/// Maximum length of a confirm link, in characters. Smaller than [`MAX_LINK_LENGTH`], because there are shorter alternatives to
-/// a confirm link that is too long.
+/// Maximum length of a confirm link, in characters. It can be lower than [`MAX_LINK_LENGTH`], because a longer confirm
+/// link is not an error: a shorter form of link replaces it.
 const MAX_CONFIRM_LINK_LENGTH: usize = 2_000;
 
-/// The link would be longer than some mail programs can open.
+/// The link would be too long for some mail programs to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LinkTooLong {
-    /// The length of the shortest link, in characters.
+    /// The length of the shortest possible link, in characters.
     pub length: usize,
 }
 
-/// Sets `form` to the first form of the style whose link is short enough.
+/// Sets `form` to the first of the style's forms that makes the link short enough.
 ///
 /// # Errors
 /// [`LinkTooLong`] if no form is short enough.
@@ -34,7 +34,7 @@ pub(crate) fn choose_form(
     let mut shortest = usize::MAX;
     for form in forms(style) {
         parts.form = form;
-        // A confirm link with a callback of more than 64 KiB cannot be built.
+        // A confirm link cannot be built if its callback is 64 KiB or longer.
         let length = parts.url(context).map_or(usize::MAX, |url| url.map_or(0, |url| url.len()));
         if length <= max_length(&parts.form) {
             return Ok(parts);
@@ -99,7 +99,7 @@ mod tests {
             };
             if let Ok(parts) = chosen {
                 let max = if name == "verify" { 2_083 } else { 2_000 };
-                assert!(parts.url(context).unwrap().unwrap().len() <= max, "{name} with {length} characters");
+                assert!(parts.url(context).unwrap().unwrap().len() <= max, "{name}, {length} characters");
             }
             if seen.last() != Some(&name) {
                 seen.push(name);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_no_mail_program_opens_is_refused_with_its_length() {
+    fn a_link_that_is_too_long_is_refused_and_its_length_is_reported() {
         let (recipient, shown_host) = ("ann@example.com", "portal.example.com");
         let context = LinkContext { confirm_keys: None, recipient, shown_host, language: Language::ENGLISH };
         for style in [LinkStyle::Verify, LinkStyle::TokenHash] {

@@ -1,5 +1,5 @@
-//! The parts of a sign-in link, and how its mail uses them. The outbox stores the parts sealed. They contain everything that
-//! the mail shows, so any worker can send exactly the same mail again, even if the settings have changed in the meantime.
+//! The parts of a sign-in link. The outbox stores them sealed, so that any worker can mail the same link again, even
+//! after a change of settings.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct LinkParts {
     pub kind: String,
     /// The one-time code, if the mail shows it.
     pub code: Option<String>,
-    /// The portal's callback, where the person finally arrives.
+    /// The portal's callback URL, where the person arrives after signing in.
     pub callback_url: String,
     /// When the link was requested from Supabase.
     pub created_at: DateTime<Utc>,
@@ -27,7 +27,8 @@ pub struct LinkParts {
     pub form: LinkForm,
     /// The version of the mail's templates.
     pub template: u8,
-    /// The id of the look: templates, words and the portal's brand. `None` in links of earlier versions.
+    /// The id of the look: templates, words and the portal's brand. `None` in links that an earlier version of the
+    /// worker sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<String>,
 }
@@ -36,16 +37,16 @@ pub struct LinkParts {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "style", rename_all = "snake_case")]
 pub enum LinkForm {
-    /// The confirm page of the api.
+    /// The api's confirm page.
     Confirm {
-        /// The `PUBLIC_URL` of the first mail.
+        /// The `PUBLIC_URL` at the time of the first mail.
         public_url: String,
         /// The id of the `CONFIRM_KEY` that encrypts the link's payload.
         key: [u8; 4],
         /// Whether the payload contains the recipient's address. Without the address, the link is shorter.
         names_recipient: bool,
     },
-    /// Supabase's verify address.
+    /// Supabase's verify URL.
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
@@ -54,24 +55,24 @@ pub enum LinkForm {
 }
 
 impl LinkParts {
-    /// How long the link works after `created_at`.
+    /// How long the link works, counted from `created_at`.
     pub(crate) fn lifetime(&self) -> Duration {
         (self.expires_at - self.created_at).to_std().unwrap_or_default()
     }
 
-    /// The plaintext to seal. Fields may be added later, but a field must never be renamed or removed while links with this
-    /// field are stored.
+    /// The plaintext to seal. A new field needs a default, because stored links do not contain it. A field must not be
+    /// renamed or removed while stored links still contain it.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("the fields are texts and times, which JSON can hold")
+        serde_json::to_vec(self).expect("every field can be represented in JSON")
     }
 
-    /// `None` if a field is missing or malformed. Fields that this version does not know are ignored.
+    /// `None` if a field is missing or malformed. Unknown fields are ignored.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 }
 
-/// Parts for tests.
+/// Example parts for tests.
 #[cfg(test)]
 pub(super) fn example() -> LinkParts {
     let created_at: DateTime<Utc> = "2026-11-23T13:05:30.123456789Z".parse().unwrap();
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_an_unknown_form_are_not_read() {
+    fn parts_with_an_unknown_form_are_rejected() {
         let bytes = String::from_utf8(example().to_bytes()).unwrap().replace("\"verify\"", "\"pigeon\"");
         assert!(LinkParts::from_bytes(bytes.as_bytes()).is_none());
     }

@@ -1,8 +1,10 @@
-//! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can be stored in the database for a retry.
+//! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that they can be stored in the database for
+//! retries.
 //!
-//! A sealed link can be opened only for the mail for which it was created: the job, recipient, callback URL and Message-Id are
-//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In version 1, the plaintext
-//! is the link itself. In version 2, the plaintext contains the parts of the link. New links use version 2.
+//! A sealed link can be opened only for the mail for which it was created: the job, recipient, callback URL and
+//! Message-Id are authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In
+//! version 1, the plaintext is the link itself. In version 2, the plaintext contains the parts of the link. New links
+//! use version 2.
 
 use std::str::FromStr;
 
@@ -22,8 +24,8 @@ const VERSION_TEXT: u8 = 1;
 const VERSION_PARTS: u8 = 2;
 const NONCE_LENGTH: usize = 24;
 
-/// The sealing keys. The first key seals new links, and every key can open links, so that a key can be replaced while sealed
-/// links wait in the database.
+/// The sealing keys. The first key seals new links, and every key can open links, so that a key can be replaced while
+/// sealed links wait in the database.
 #[derive(Clone)]
 pub struct SealingKeys(Vec<SealingKey>);
 
@@ -55,17 +57,17 @@ pub enum OpenedLink {
     Parts(Box<LinkParts>),
 }
 
-/// Why a sealed link cannot be opened. In each case the worker requests a new link.
+/// Why a sealed link cannot be opened. In each case, the worker requests a new link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The bytes do not have the expected format or version.
-    #[error("its format or version is not supported")]
+    #[error("the format or version of the sealed link is not supported")]
     Format,
     /// The link was sealed with a key that is not in `LINK_SEALING_KEY`.
-    #[error("its key is not in LINK_SEALING_KEY")]
+    #[error("the sealed link needs a key that is not in LINK_SEALING_KEY")]
     UnknownKey,
     /// The bytes were changed, or the link belongs to another mail.
-    #[error("it was changed, or it belongs to another mail")]
+    #[error("the sealed link was changed or belongs to another mail")]
     Forged,
 }
 
@@ -90,7 +92,7 @@ impl SealingKeys {
         [&[version][..], &key.id.0, &nonce, &ciphertext].concat()
     }
 
-    /// Whether new links are sealed with the example key of the README: 32 zero bytes.
+    /// Whether new links are sealed with the README's example key: 32 zero bytes.
     #[must_use]
     pub fn seals_with_example_key(&self) -> bool {
         self.0[0].id.0[..] == Sha256::digest([0; 32])[..KEY_ID_LENGTH]
@@ -112,7 +114,8 @@ impl SealingKeys {
         let plaintext = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
         match version {
             VERSION_TEXT => String::from_utf8(plaintext).map(OpenedLink::Text).map_err(|_| OpenError::Format),
-            // Opening fails if a later version of the worker sealed a form of link that this version does not know.
+            // Opening fails if a later version of the worker sealed a form of link that this version does not
+            // support.
             _ => {
                 LinkParts::from_bytes(&plaintext).map(|parts| OpenedLink::Parts(parts.into())).ok_or(OpenError::Format)
             }
@@ -120,8 +123,8 @@ impl SealingKeys {
     }
 }
 
-/// The data that is authenticated with the ciphertext. Each part is preceded by its length, so that two different contexts
-/// never produce the same bytes.
+/// The data that is authenticated with the ciphertext. Each part is preceded by its length, so that two different
+/// contexts never produce the same bytes.
 fn associated_data(version: u8, key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
         &key.0,
@@ -199,7 +202,8 @@ mod tests {
             SealContext { recipient: "eve@example.com", ..context },
             SealContext { callback_url: "https://evil.example.com/auth/callback", ..context },
             SealContext { message_id: "<2@mg.example.com>", ..context },
-            // The same bytes, split at another position.
+            // Together, the recipient and the callback URL contain the same bytes as in `context`, but divided
+            // differently.
             SealContext {
                 recipient: "ada@example.comh",
                 callback_url: "ttps://portal.example.com/auth/callback",
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_a_sealed_link_can_be_changed() {
+    fn a_changed_or_truncated_sealed_link_does_not_open() {
         let context = context(JobId::new());
         let sealed = keys(&[1]).seal(&example(), &context);
         for index in 0..sealed.len() {
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_version_1_opens_as_its_text() {
+    fn a_version_1_link_opens_as_plain_text() {
         // A link in the format of version 1, sealed with the job and the context below.
         let sealed = "AXLNboQAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcQpK/17qv4p4IkCWZnRwbRl9fvq9Yo7/1BeY/ZwAoiTMe2POCmxx+OHUXMroei\
                       WfH8QdLrKcjeWDZai4Iccxe3Nkyvuk3s8BbVYPg+w8Op/A==";
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_later_version_have_an_unknown_format() {
+    fn a_link_in_an_unknown_format_does_not_open() {
         let context = context(JobId::new());
         for (version, plaintext) in [(VERSION_PARTS, &b"{}"[..]), (VERSION_PARTS, b""), (3, b"{}"), (0, b"")] {
             let sealed = keys(&[1]).seal_bytes(version, plaintext, &context);
@@ -255,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_32_bytes_of_base64() {
+    fn a_malformed_key_is_rejected() {
         for text in ["", "AAAA", "not base64!", &format!("{},", BASE64_STANDARD.encode([0; 32]))] {
             assert!(text.parse::<SealingKeys>().is_err(), "{text}");
         }

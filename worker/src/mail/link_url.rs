@@ -1,4 +1,4 @@
-//! Builds the link that a mail shows from the parts of the link. The same parts always produce the same link.
+//! Builds the link in a mail from its parts. The same parts and the same context always produce the same link.
 
 use confirm::{ConfirmKeys, Content, Expiry, KeyId, PublicUrl};
 use url::form_urlencoded;
@@ -23,7 +23,7 @@ pub(crate) struct LinkContext<'a> {
     pub language: Language,
 }
 
-/// The link of the first mail cannot be built again.
+/// A confirm link cannot be built, usually because its key is not in `CONFIRM_KEY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the confirm link needs a key that is not in CONFIRM_KEY")]
 pub(crate) struct MissingConfirmKey;
@@ -32,7 +32,8 @@ impl LinkParts {
     /// The link to mail; `None` if the mail contains only a code.
     ///
     /// # Errors
-    /// The link leads to the confirm page, and the key that encrypts its payload is not in `CONFIRM_KEY`.
+    /// [`MissingConfirmKey`] if a confirm link cannot be built, usually because the key that encrypts its payload is
+    /// not in `CONFIRM_KEY`.
     pub(crate) fn url(&self, context: LinkContext<'_>) -> Result<Option<String>, MissingConfirmKey> {
         match &self.form {
             LinkForm::Confirm { public_url, key, names_recipient } => {
@@ -69,8 +70,8 @@ impl LinkParts {
         Some(public_url.confirm_link(&payload))
     }
 
-    /// The link in the format that Supabase uses, but with the callback always encoded. Supabase does not encode a callback
-    /// that contains no `&`, `=` or `#`, and later decodes the callback's escapes once too often (measured).
+    /// The link in the format that Supabase uses, but with the callback always encoded. Supabase does not encode a
+    /// callback without `&`, `=` or `#`, and then decodes its escapes one time too many (observed).
     fn verify_link(&self) -> String {
         let callback = encode(&self.callback_url);
         format!(
@@ -87,9 +88,9 @@ fn encode(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace("%7E", "~").replace('*', "%2A")
 }
 
-/// Adds the token hash and `type=email`, which works for every kind of link (Supabase: internal/api/verify.go), to the query of
-/// the callback. Removes existing parameters with these names from the callback, because portals differ in which value they use
-/// if a parameter occurs twice. Leaves all other parameters unchanged, byte for byte.
+/// Adds `token_hash` and `type=email` to the callback's query. The type `email` works for every kind of link (Supabase:
+/// internal/api/verify.go). Removes existing `token_hash` and `type` parameters, because portals differ in which value
+/// they use if a parameter occurs twice. Leaves all other parameters unchanged, byte for byte.
 fn with_token_hash(callback_url: &str, token_hash: &str) -> String {
     let (rest, fragment) = callback_url.split_once('#').map_or((callback_url, None), |(rest, end)| (rest, Some(end)));
     let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verify_link_is_the_one_that_supabase_makes() {
+    fn a_verify_link_has_the_format_of_supabases_own_links() {
         let url = example().url(context(None)).unwrap().unwrap();
         assert_eq!(
             url,
@@ -150,12 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn a_confirm_link_holds_what_the_page_needs() {
+    fn a_confirm_link_contains_what_the_page_needs() {
         let keys = keys("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
         for names_recipient in [true, false] {
             let parts = LinkParts { form: confirm_form(&keys, names_recipient), ..example() };
             let url = parts.url(context(Some(&keys))).unwrap().unwrap();
-            assert_eq!(parts.url(context(Some(&keys))), Ok(Some(url.clone())), "a copy of the mail has another link");
+            assert_eq!(parts.url(context(Some(&keys))), Ok(Some(url.clone())), "the same parts produced two links");
             let payload = url.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
             let content = keys.decode(payload).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(content.recipient.as_deref(), names_recipient.then_some("ann@example.com"));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirm_link_names_the_language_unless_it_is_english() {
+    fn a_confirm_link_contains_the_language_unless_it_is_english() {
         let keys = keys("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
         let parts = LinkParts { form: confirm_form(&keys, true), ..example() };
         for (tag, expected) in [("en", None), ("de", Some("de")), ("zh-Hant", Some("zh-Hant"))] {
@@ -199,7 +200,7 @@ mod tests {
             ("https://a.example/cb?next=%2Fa%3Fb%3Dc", "https://a.example/cb?next=%2Fa%3Fb%3Dc&HERE"),
             ("https://a.example/cb?next=%2Fa+b#top", "https://a.example/cb?next=%2Fa+b&HERE#top"),
             ("https://a.example/cb#top?a=b", "https://a.example/cb?HERE#top?a=b"),
-            // Existing parameters with the same names are removed.
+            // Existing `token_hash` and `type` parameters are removed.
             ("https://a.example/cb?token_hash=x&next=%2F&type=recovery", "https://a.example/cb?next=%2F&HERE"),
             ("https://a.example/cb?token%5Fhash=x&a&token_hash&ty%70e=", "https://a.example/cb?a&HERE"),
             (
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_of_style_code_has_no_link() {
+    fn a_mail_with_link_style_code_has_no_link() {
         assert_eq!(LinkParts { form: LinkForm::Code, ..example() }.url(context(None)), Ok(None));
     }
 }

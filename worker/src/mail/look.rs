@@ -1,4 +1,4 @@
-//! Everything that determines how mails look, apart from their jobs: the words, the templates and the portal's brand.
+//! Everything, apart from the job, that determines how a mail looks: the words, the templates and the portal's brand.
 
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
@@ -12,15 +12,15 @@ use super::{
     templates::{TemplateSource, Templates},
 };
 
-/// How the mails of a portal look. Several threads may use it at once.
+/// The look of a portal's mails. Threads can share a look.
 pub(crate) struct Look {
-    /// The words, for every language in which mails can be written.
+    /// The words of every language in which mails can be written.
     pub(crate) words: Words,
     pub(crate) brand: Arc<Brand>,
     pub(super) brand_values: Arc<BrandValues>,
     templates: HashMap<Language, Arc<Templates>>,
     id: String,
-    /// Mails of this look, without their links and codes.
+    /// Rendered mails of this look, without their links and codes.
     pub(super) prerendered: PrerenderedMails,
 }
 
@@ -32,26 +32,26 @@ impl Look {
         Self::new(words, brand, templates)
     }
 
-    /// A look with templates for each language of the words.
+    /// Creates a look. A language that is missing from `templates` uses the built-in templates.
     pub(crate) fn new(words: Words, brand: Brand, templates: HashMap<Language, Arc<Templates>>) -> Self {
         let id = id(&words, &brand, &templates);
         let (brand_values, prerendered) = (Arc::new(BrandValues::new(&brand)), PrerenderedMails::default());
         Self { words, brand: Arc::new(brand), brand_values, templates, id, prerendered }
     }
 
-    /// 16 hexadecimal digits. Two looks with the same id write the same mails.
+    /// 16 hexadecimal digits. Looks with the same id produce the same mails.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The templates for a language. The built-in ones if the look has no words in the language.
+    /// The templates for a language, or the built-in templates if the look has no templates for that language.
     pub(crate) fn templates(&self, language: Language) -> Arc<Templates> {
         self.templates.get(&language).map_or_else(Templates::built_in, Arc::clone)
     }
 }
 
-/// The first 8 bytes of a SHA-256 of everything that determines how a mail looks. Each part is preceded by its length, so that
-/// two different looks never give the same bytes.
+/// The first 8 bytes of the SHA-256 hash of everything that determines how a mail looks. Each part is preceded by its
+/// length, so that two different looks never produce the same input to the hash.
 fn id(words: &Words, brand: &Brand, templates: &HashMap<Language, Arc<Templates>>) -> String {
     let mut digest = Sha256::new();
     let mut add = |part: &[u8]| {
@@ -85,7 +85,7 @@ fn id(words: &Words, brand: &Brand, templates: &HashMap<Language, Arc<Templates>
     add(logo.as_ref().map_or(&[][..], |logo| logo.bytes()));
     let mut id = String::with_capacity(16);
     for byte in &digest.finalize()[..8] {
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(id, "{byte:02x}");
     }
     id

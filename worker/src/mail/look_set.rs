@@ -13,7 +13,7 @@ use super::{
     templates::Templates,
 };
 
-/// The looks of all portals. Clones share them.
+/// The looks of all portals. Clones share the looks.
 #[derive(Clone)]
 pub struct LookSet {
     common: Arc<Look>,
@@ -21,11 +21,11 @@ pub struct LookSet {
 }
 
 impl LookSet {
-    /// Reads the folder of `MAIL_TEMPLATES`, and checks example mails of each portal in each language. Without a folder, or if
-    /// the setting is blank, all words and templates are built in. Brands without a portal id are ignored.
+    /// Reads the `MAIL_TEMPLATES` folder, and checks example mails of each portal in each language. If the setting is
+    /// missing or blank, the built-in words and templates are used. Brands without a portal id are ignored.
     ///
     /// # Errors
-    /// All faults in all files.
+    /// All faults found in the files.
     pub fn read(folder: Option<&str>, brands: &[Brand]) -> Result<Self, Vec<Fault>> {
         let folder = folder.map(str::trim).filter(|folder| !folder.is_empty()).map(Path::new);
         let words = folder.map_or_else(|| WordsFolder::from_setting(None), WordsFolder::read);
@@ -48,10 +48,11 @@ impl LookSet {
         builder.findings.into_result(Self { common, portals })
     }
 
-    /// Reads the folder of `MAIL_TEMPLATES` without knowing the portals: ignores the folder `portals`.
+    /// Reads the `MAIL_TEMPLATES` folder without any portals. Fails if there are faults, but leaves out those in the
+    /// `portals` subfolder.
     ///
     /// # Errors
-    /// All faults in all other files.
+    /// All faults found in the other files. The list is empty if only the `portals` subfolder has faults.
     pub(crate) fn read_common(folder: Option<&str>) -> Result<Self, Vec<Fault>> {
         let of_portals = folder.map(|folder| Path::new(folder.trim()).join(PORTALS_FOLDER));
         let is_common =
@@ -64,7 +65,7 @@ impl LookSet {
         !self.portals.is_empty()
     }
 
-    /// The look of a portal. The common look if `id` is `None` or the portal is not configured.
+    /// The look of a portal, or the common look if `portal` is `None` or not configured.
     pub(crate) fn of_portal(&self, portal: Option<&str>) -> &Arc<Look> {
         portal.and_then(|id| self.portals.get(id)).unwrap_or(&self.common)
     }
@@ -74,12 +75,12 @@ impl LookSet {
         self.all().find(|look| look.id() == id)
     }
 
-    /// All looks, the common one first.
+    /// All looks, starting with the common look.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Look>> {
         std::iter::once(&self.common).chain(self.portals.values())
     }
 
-    /// Whether all portals of both sets look the same.
+    /// Whether both sets contain the same looks.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.all().map(|look| look.id()).eq(other.all().map(|look| look.id()))
     }
@@ -89,10 +90,10 @@ fn sorted(faults: impl Iterator<Item = Fault>) -> Vec<Fault> {
     faults.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Compiles the templates of several looks. Languages and portals without their own templates share the compiled ones.
+/// Compiles the templates of several looks. Languages and portals without their own templates share compiled templates.
 struct LookBuilder<'a> {
     templates: &'a TemplateFolder,
-    /// The compiled templates, by the names of their files. `None` if they do not compile.
+    /// The compiled templates, keyed by the names and files of their sources. `None` if the sources do not compile.
     compiled: HashMap<Vec<(String, String)>, Option<Arc<Templates>>>,
     findings: Findings,
 }

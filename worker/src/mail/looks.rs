@@ -1,4 +1,5 @@
-//! The looks that a running worker can use: the current ones, and some earlier ones for mails that were tried before a reload.
+//! The looks that a running worker can use: the current looks, and some earlier looks for mails whose first attempt was
+//! before a reload.
 
 use std::{
     collections::VecDeque,
@@ -7,40 +8,42 @@ use std::{
 
 use super::{look::Look, look_set::LookSet};
 
-/// Number of earlier sets that are kept. A mail is retried for minutes, and reloads are rare.
+/// Number of earlier sets to keep. A few are enough, because a mail is retried only for minutes, and reloads are
+/// rare.
 const EARLIER_SETS: usize = 4;
 
-/// The current and the earlier looks. Several threads may use them at once.
+/// The current and the earlier looks. Threads can share them.
 pub struct Looks(RwLock<Arc<Generations>>);
 
 #[derive(Clone)]
 struct Generations {
     current: LookSet,
-    /// The latest first.
+    /// The earlier sets, most recent first.
     earlier: VecDeque<LookSet>,
 }
 
 impl Looks {
-    /// Starts with a set of looks.
+    /// Starts with `current` and no earlier looks.
     #[must_use]
     pub fn new(current: LookSet) -> Self {
         Self(RwLock::new(Arc::new(Generations { current, earlier: VecDeque::new() })))
     }
 
-    /// The look with an id, if it is the current one of a portal or an earlier one that is still loaded.
+    /// The look with this id, whether current or earlier. `None` if no loaded look has this id.
     pub(crate) fn with_id(&self, id: &str) -> Option<Arc<Look>> {
         let generations = self.generations();
         let mut sets = std::iter::once(&generations.current).chain(&generations.earlier);
         sets.find_map(|set| set.with_id(id)).map(Arc::clone)
     }
 
-    /// Replaces the current looks and keeps them as earlier ones. Returns whether any look changed.
+    /// Replaces the current looks with `new`, and keeps the replaced looks as earlier looks. Returns `false` and does
+    /// nothing if no look has changed.
     pub fn reload(&self, new: LookSet) -> bool {
         let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if guard.current.is_same(&new) {
             return false;
         }
-        // Few mails still have an earlier look, so its memory is better used for the new one.
+        // Few mails still use an earlier look, so drop its prerendered mails to make room for those of the new look.
         guard.current.all().for_each(|look| look.prerendered.clear());
         let mut earlier = guard.earlier.clone();
         earlier.push_front(guard.current.clone());
@@ -72,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_looks_stay_until_four_later_ones_are_loaded() {
+    fn the_four_most_recent_earlier_looks_are_kept() {
         let first = set("Shop 0");
         let looks = Looks::new(first.clone());
         let first = first.of_portal(Some("shop"));

@@ -20,12 +20,13 @@ pub(super) struct MailWords {
     support: Option<Support>,
 }
 
-/// The values that messages show. Never add another value from the request, because anybody could use a request to send text in
-/// the portal's name.
+/// The values that messages show. Never add another value from the request, because anybody could use a request to send
+/// text in the portal's name.
 struct Values {
-    /// The portal's host, without the scheme, because the link must be the only URL in the mail.
+    /// The portal's host, without the scheme: a mail must not contain any URLs other than the link and the support
+    /// page.
     host: String,
-    /// The portal's name. Empty if it has none: then no message shows it.
+    /// The portal's name. Empty if the portal has no name; messages then do not show a name.
     portal: String,
     time: String,
     date: String,
@@ -69,7 +70,7 @@ impl MailWords {
         &self.values.host
     }
 
-    /// The portal's name.
+    /// The portal's name, if it has one.
     pub(super) fn portal(&self) -> Option<&str> {
         Some(self.values.portal.as_str()).filter(|portal| !portal.is_empty())
     }
@@ -83,13 +84,13 @@ impl MailWords {
         self.words.text(self.language, self.variant(id), &self.args())
     }
 
-    /// A paragraph of a plain-text body, made up of the messages `ids`.
+    /// A paragraph of a plain-text body, made up of the messages with these ids.
     pub(super) fn paragraph(&self, ids: &[&str]) -> Result<String, WordsError> {
         let lines = ids.iter().map(|id| self.line(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(wrap(&lines.join(" ")))
     }
 
-    /// A paragraph of an HTML body, made up of the messages `ids`.
+    /// A paragraph of an HTML body, made up of the messages with these ids.
     pub(super) fn html(&self, ids: &[&str], marks: Marks) -> Result<String, WordsError> {
         let support = self.support.as_ref().map(Support::href);
         let markup = Markup { marks, is_right_to_left: self.is_right_to_left, support: support.as_deref() };
@@ -107,8 +108,9 @@ impl MailWords {
         self.words.parts(self.language, self.variant(id), &self.args())
     }
 
-    /// The message to show instead of `id` if the portal has a name, or if its support is a page. A language that an operator
-    /// added may have only the message without a name.
+    /// The id of the message to show. Some messages have a variant for portals with a name or with a support page.
+    /// Returns `id` itself if there is no such variant, or if a language that an operator added defines `id` but not
+    /// the variant.
     fn variant<'b>(&self, id: &'b str) -> &'b str {
         let variant = match id {
             "mail-support" if matches!(self.support, Some(Support::Page(_))) => "mail-support-page",

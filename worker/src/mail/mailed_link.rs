@@ -1,4 +1,4 @@
-//! What a mail shows of a link: the URL, the code, and how long the link and the code work.
+//! The link and the code that a mail shows, and how long they work.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
     link_url::{LinkContext, MissingConfirmKey},
 };
 
-/// What a mail shows of a link. Has no `Debug`, because anybody who has the link or the code can sign in.
+/// The link and the code that a mail shows. Has no `Debug`, because anybody who has the link or the code can sign in.
 #[derive(Clone)]
 pub(crate) struct MailedLink {
     /// The link: printable ASCII without quotes or angle brackets. `None` if the mail contains only a code.
@@ -18,12 +18,12 @@ pub(crate) struct MailedLink {
     pub code: Option<String>,
     /// When the link was requested from Supabase.
     pub created_at: DateTime<Utc>,
-    /// How long the link and the code work after `created_at`.
+    /// How long the link and the code work, counted from `created_at`.
     pub lifetime: Duration,
 }
 
 impl MailedLink {
-    /// What a mail shows of a link with these parts.
+    /// Builds the link from its parts. The mail shows the code that the parts contain, if any.
     ///
     /// # Errors
     /// [`MissingConfirmKey`] if the link cannot be built.
@@ -37,7 +37,7 @@ impl MailedLink {
         self.created_at + TimeDelta::from_std(self.lifetime).unwrap_or_default()
     }
 
-    /// What a mail shows of a complete link that an earlier version of the worker sealed.
+    /// Takes a complete link that an earlier version of the worker sealed. The mail shows no code.
     pub(crate) fn from_text(url: String, age: Duration, lifetime: Duration) -> Self {
         let created_at = Utc::now() - TimeDelta::from_std(age).unwrap_or_default();
         Self { url: Some(url), code: None, created_at, lifetime }

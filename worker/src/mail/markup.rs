@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use words::Part;
 
-/// Escapes text for HTML elements and attributes. Writes `&amp;`, which even a very simple HTML parser decodes, and leaves
-/// slashes alone, so that a link stays readable.
+/// Escapes text for HTML elements and attributes. Writes `&` as `&amp;`, which even a very simple HTML parser decodes.
+/// Does not escape slashes, so that links stay readable.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     push_escaped(&mut escaped, text);
@@ -31,9 +31,9 @@ fn push_escaped(html: &mut String, text: &str) {
 /// How the values of a message are marked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marks {
-    /// The host and the times are in bold type, and times and durations are never broken across lines.
+    /// The host and the expiry are bold, and the expiry and the lifetime are never broken across lines.
     Bold,
-    /// No bold type, and values may be broken across lines.
+    /// Nothing is bold, and values can be broken across lines.
     Plain,
 }
 
@@ -42,11 +42,11 @@ pub(crate) enum Marks {
 pub(crate) struct Markup<'a> {
     pub marks: Marks,
     pub is_right_to_left: bool,
-    /// What the value `support` links to.
+    /// The link target for the `support` value.
     pub support: Option<&'a str>,
 }
 
-/// Appends a message. In a language that is written from right to left, each value is isolated from the words around it.
+/// Appends a message. In a right-to-left language, each value is isolated from the direction of the text around it.
 pub(crate) fn push_message(html: &mut String, parts: &[Part<'_>], markup: Markup<'_>) {
     for part in parts {
         match part {
@@ -77,7 +77,7 @@ fn push_value(html: &mut String, name: &str, text: &str, markup: Markup<'_>) {
         ("support", Some(target)) => format!(" href=\"{}\"", escape(target)),
         _ => String::new(),
     };
-    // Writing into a string cannot fail.
+    // Writing to a string cannot fail.
     let _ = write!(html, "<{element}{target}{}>", attributes.replace("{dir}", direction));
     push_escaped(html, text);
     let _ = write!(html, "</{element}>");

@@ -1,8 +1,9 @@
-//! The mail. `link_parts` defines the parts of a link, `link_form` chooses what the link leads to, `link_url` builds the link,
-//! and `link_seal` encrypts the parts for the outbox. `mailed_link` defines what the mail shows of the link. `render` writes
-//! the mail's subject and bodies: `look` holds the words and the compiled `templates`, `variables` is what templates can use,
-//! `mail_words` fills in messages, and `markup` and `wrap` format them. `portal_host` chooses the host to show. `prerendered_mails`
-//! keeps mails without their links and codes (`prerendered`), if the templates allow it (`template_uses`).
+//! The sign-in mail. `link_parts` defines the parts of a link, `link_form` chooses what the link leads to, `link_url`
+//! builds the link, and `link_seal` encrypts the parts for the outbox. `mailed_link` defines what the mail shows of the
+//! link. `render` writes the mail's subject and bodies: `look` contains the words and the compiled `templates`,
+//! `variables` defines what templates can use, `mail_words` fills in messages, and `markup` and `wrap` format the
+//! messages. `portal_host` chooses the host to show. `prerendered_mails` caches mails without their links and codes
+//! (`prerendered`) if the templates allow this (`template_uses`).
 
 pub mod brand;
 mod check;

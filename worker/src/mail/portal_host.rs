@@ -1,10 +1,11 @@
-//! The host that a mail shows if the job has no stored host, because an earlier version of the api added the job.
+//! The host that a mail shows if its job has no stored host. Only earlier versions of the api added jobs without a
+//! host.
 
 use outbox::CallbackUrl;
 
-/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`. Leaves out
-/// the other parts, because anybody who requests a link may be able to choose them: the first label if `CALLBACK_ORIGINS`
-/// contains a wildcard, and the port if it contains `http://localhost:*`.
+/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`.
+/// Leaves out the other parts, because anybody who requests a link may be able to choose them: the first label if
+/// `CALLBACK_ORIGINS` contains a wildcard, and the port if it contains `http://localhost:*`.
 pub(crate) fn portal_host(callback_url: &CallbackUrl) -> &str {
     let host = callback_url.host();
     // The public suffix list would treat the last parts of an IP address as a domain.

@@ -1,21 +1,22 @@
-//! A rendered mail with places instead of its link and its code. Many mails of a burst differ only in their links and codes, and
-//! writing these into their places is far quicker than rendering each mail.
+//! A rendered mail with placeholders instead of its link and its code. In a burst, many mails differ only in their
+//! links and codes, and filling in the placeholders is far quicker than rendering each mail.
 
 use super::{mailed_link::MailedLink, markup::escape, variables::spell};
 
-/// The character with which every place begins. Unicode reserves it for use inside programs, so no text contains it.
+/// The character with which every placeholder begins. Unicode reserves it for internal use by programs, so ordinary
+/// text does not contain it.
 const START: char = '\u{FDD0}';
 /// What templates get instead of the link. The `&` shows whether the template has escaped the value.
 const LINK: &str = "\u{FDD0}&\u{FDD1}";
 /// What templates get instead of the code.
 const CODE: &str = "\u{FDD0}&\u{FDD2}";
 
-/// Whether a character is reserved for the places of links and codes.
+/// Whether a character is reserved for the placeholders of links and codes.
 pub(super) fn is_reserved(character: char) -> bool {
     ('\u{FDD0}'..='\u{FDD2}').contains(&character)
 }
 
-/// A link like `link`, but with places for the link and the code.
+/// A copy of `link` with placeholders for the link and the code.
 pub(super) fn with_places(link: &MailedLink) -> MailedLink {
     MailedLink {
         url: link.url.as_ref().map(|_| LINK.to_owned()),
@@ -24,7 +25,7 @@ pub(super) fn with_places(link: &MailedLink) -> MailedLink {
     }
 }
 
-/// A rendered mail without its link and its code. Contains nothing else that is secret.
+/// A rendered mail without its link and its code, and so without any secret.
 pub(super) struct PrerenderedMail {
     subject: String,
     text: Body,
@@ -32,26 +33,27 @@ pub(super) struct PrerenderedMail {
 }
 
 impl PrerenderedMail {
-    /// Finds the places in a mail that was rendered with [`with_places`]. `None` if a template has changed a place.
+    /// Finds the placeholders in a mail that was rendered with [`with_places`]. `None` if a template has changed a
+    /// placeholder, or if the subject contains one.
     pub(super) fn new(subject: String, text: &str, html: &str) -> Option<Self> {
         let (text, html) = (Body::new(text)?, Body::new(html)?);
         (!subject.contains(START)).then_some(Self { subject, text, html })
     }
 
-    /// The subject, the text and the HTML of the mail with this link.
+    /// The subject, text and HTML of the mail, with this link and code filled in.
     pub(super) fn fill(&self, link: &MailedLink) -> (String, String, String) {
         let values = Values::new(link.url.as_deref().unwrap_or_default(), link.code.as_deref().unwrap_or_default());
         (self.subject.clone(), self.text.fill(&values), self.html.fill(&values))
     }
 
-    /// The memory that the mail needs, in bytes, without a small constant amount.
+    /// The memory that the mail uses, in bytes, not counting a small constant overhead.
     pub(super) fn bytes(&self) -> usize {
         let of_body = |Body { text, places }: &Body| text.capacity() + places.capacity() * size_of::<(usize, Place)>();
         self.subject.capacity() + of_body(&self.text) + of_body(&self.html)
     }
 }
 
-/// Where a value belongs, and how it is written.
+/// A placeholder: the value that replaces it, and how the value is written.
 #[derive(Clone, Copy)]
 enum Place {
     Link,
@@ -67,7 +69,7 @@ impl Place {
         [Self::Link, Self::EscapedLink, Self::Code, Self::EscapedCode, Self::SpelledCode, Self::EscapedSpelledCode];
 }
 
-/// The values of all places.
+/// The value for each kind of placeholder.
 struct Values([String; Place::ALL.len()]);
 
 impl Values {
@@ -87,10 +89,10 @@ impl Values {
     }
 }
 
-/// A text without its links and codes.
+/// A body without its links and codes.
 struct Body {
     text: String,
-    /// The places in order, each with its position in `text`, in bytes.
+    /// The placeholders in order, each with its byte position in `text`.
     places: Vec<(usize, Place)>,
 }
 

@@ -1,4 +1,5 @@
-//! Keeps prerendered mails of one look, within a limit on their memory. Contains no link, code or address.
+//! A cache of prerendered mails with the same look, with a memory limit. The cached mails contain no sign-in link, no
+//! code and no recipient's address.
 
 use std::{
     collections::HashMap,
@@ -10,14 +11,14 @@ use words::{Language, TimeZone};
 
 use super::{prerendered::PrerenderedMail, render::MailContent};
 
-/// Maximum memory of the newer mails and of the older mails, in bytes each. A mail needs about 8 KB.
+/// Memory limit in bytes. It applies to the newer mails and to the older mails separately. A mail needs about 8 KB.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Memory of a mail besides its texts, in bytes: about the size of the structures and of the entry.
+/// Memory that a mail needs in addition to its text, in bytes: roughly the size of the structures and of the map entry.
 const OVERHEAD: usize = 512;
 
-/// Everything that determines a mail's text, apart from the look, the link and the code. Times are as exact as mails show
-/// them.
+/// Everything that determines a mail's text, apart from the look, the link and the code. Times are only as precise as
+/// the mails show them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct MailKind {
     language: Language,
@@ -26,7 +27,8 @@ pub(super) struct MailKind {
     has_link: bool,
     has_code: bool,
     requested_second: i64,
-    /// The minute in UTC. No zone's offset has had seconds since 1972, so the minutes of all zones begin at the same time.
+    /// The minute of the expiry, in UTC. Since 1972, the offset of every time zone has been a whole number of minutes,
+    /// so minutes begin at the same moment in all zones.
     expiry_minute: i64,
     lifetime_minutes: u64,
 }
@@ -47,12 +49,12 @@ impl MailKind {
     }
 }
 
-/// The mails that were used most recently. Several threads may use them at once.
+/// The most recently used mails. Threads can share this cache.
 #[derive(Default)]
 pub(super) struct PrerenderedMails(Mutex<Kept>);
 
-/// When the newer mails reach the limit, they become the older ones, and the older ones are dropped. A mail that is used again
-/// becomes a newer one.
+/// When another mail would exceed the limit, the older mails are dropped, and the newer mails become the older mails.
+/// An older mail that is used again becomes a newer mail.
 #[derive(Default)]
 struct Kept {
     newer: HashMap<MailKind, Arc<PrerenderedMail>>,
@@ -71,7 +73,7 @@ impl PrerenderedMails {
         Some(mail)
     }
 
-    /// Keeps a mail, unless it alone exceeds the limit.
+    /// Caches a mail, unless the mail alone exceeds the limit.
     pub(super) fn insert(&self, kind: MailKind, mail: Arc<PrerenderedMail>) {
         self.kept().insert(kind, mail);
     }
@@ -119,7 +121,7 @@ mod tests {
         Arc::new(PrerenderedMail::new(String::new(), "", &"a".repeat(bytes)).unwrap())
     }
 
-    /// The memory of all mails, in bytes.
+    /// The memory that all cached mails use, in bytes.
     fn bytes(mails: &PrerenderedMails) -> usize {
         let kept = mails.kept();
         kept.newer.values().chain(kept.older.values()).map(|mail| OVERHEAD + 1 + mail.bytes()).sum()
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(bytes(&mails), 0);
     }
 
-    /// Several threads may render the same mail at once.
+    /// Several threads may render and insert the same mail at the same time.
     #[test]
     fn a_mail_that_is_inserted_again_counts_once() {
         let mails = PrerenderedMails::default();

@@ -1,4 +1,4 @@
-//! A mail from the memory of prerendered mails must be exactly the mail that the templates would write.
+//! A mail from the cache of prerendered mails must be identical to the mail that the templates would render.
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
@@ -32,7 +32,7 @@ fn shop() -> Brand {
     }
 }
 
-/// An operator's look, without its own subject.
+/// A look with an operator's own templates. The subject is always the host.
 fn own(text: &str, html: &str, others: &[(&str, &str)]) -> Look {
     let own = [(SUBJECT, "{{ host }}"), (TEXT, text), (HTML, html)];
     let source = |(name, text): &(&str, &str)| TemplateSource {
@@ -55,7 +55,7 @@ fn content(link: &MailedLink, language: Language) -> MailContent<'_> {
     MailContent { link, host: "portal.example.com", requested_at: link.created_at, language, time_zone }
 }
 
-/// Compares the mail with what the templates write. Returns its two bodies.
+/// Asserts that the mail is exactly what the templates render, and returns the mail's two bodies.
 #[track_caller]
 fn assert_exact(look: &Look, content: &MailContent<'_>) -> (String, String) {
     let mail = render(look, content).unwrap();
@@ -71,7 +71,7 @@ fn is_kept(look: &Look, content: &MailContent<'_>) -> bool {
     look.prerendered.get(&MailKind::new(content)).is_some()
 }
 
-/// Links and codes with everything that could be mistaken for something else.
+/// Links and codes. Some contain template syntax, HTML escapes or placeholders, which must stay unchanged.
 const VALUES: [(&str, &str); 5] = [
     ("https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "123456"),
     ("https://a.example/?a=b&c='d'&amp;token=\"x\"<>", "4081726359"),
@@ -81,7 +81,7 @@ const VALUES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn every_built_in_mail_is_exact() {
+fn every_built_in_mail_is_prerendered_exactly() {
     for look in [&*COMMON, &*SHOP] {
         for language in Language::ALL {
             for style in MailStyle::ALL {
@@ -122,7 +122,7 @@ impl Case {
         assert!(is_kept(look, &content));
     }
 
-    /// This mail with each property of another mail.
+    /// Copies of this case, each with one property of `other`.
     fn with_each_property_of(&self, other: &Self) -> [Self; 10] {
         let (this, other) = (|| self.clone(), other.clone());
         [
@@ -140,7 +140,7 @@ impl Case {
     }
 }
 
-/// The times are close to each other, to midnight, and to the end of summer time.
+/// Mails whose times are close to each other, and close to midnight or to the end of summer time.
 fn cases() -> impl Strategy<Value = Case> {
     let looks = (any::<bool>(), select(Language::ALL.to_vec()), select(MailStyle::ALL.to_vec()));
     let zones = vec!["UTC", "Europe/Berlin", "Europe/Paris", "America/New_York", "America/St_Johns", "Asia/Kolkata"];
@@ -161,9 +161,10 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    /// A property that the memory of prerendered mails ignored would show up in one of the mixed mails.
+    /// Renders `case`, and then mails that differ from it in one property each. If the cache of prerendered mails
+    /// ignored one of these properties, it would return the wrong mail.
     #[test]
-    fn a_mail_is_exact_whatever_was_mailed_before(case in cases(), other in cases()) {
+    fn a_mail_does_not_depend_on_the_mails_before_it(case in cases(), other in cases()) {
         case.assert_exact();
         case.with_each_property_of(&other).iter().for_each(Case::assert_exact);
     }
@@ -215,7 +216,7 @@ fn a_template_that_changes_or_compares_the_link_is_rendered_for_each_mail() {
 }
 
 #[test]
-fn an_empty_link_and_a_reserved_character_in_the_host_are_exact() {
+fn an_empty_link_or_a_reserved_character_in_the_host_does_not_corrupt_a_mail() {
     let look = own("{% if link %}link{% endif %}{% if code %}code{% endif %}", "{{ host }}", &[]);
     for (url, code, expected) in [("", "", ""), ("", "1", "code"), ("x", "", "link"), ("x", "1", "linkcode")] {
         let link = link(MailStyle::LinkAndCode, url, code);
@@ -227,7 +228,7 @@ fn an_empty_link_and_a_reserved_character_in_the_host_are_exact() {
 }
 
 #[test]
-fn a_mail_without_words_or_with_a_broken_template_is_an_error() {
+fn rendering_fails_without_words_or_with_a_broken_template() {
     let link = link(MailStyle::Link, "x", "1");
     let italian = "it".parse().unwrap();
     assert!(render(&COMMON, &content(&link, italian)).is_err());

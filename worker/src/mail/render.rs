@@ -1,6 +1,6 @@
-//! Renders the sign-in mail in the person's language and time zone. The mail shows only the portal's host and the time of the
-//! request. Nothing else from the request may appear in the mail, because anybody could use a request to send text in the
-//! portal's name.
+//! Renders the sign-in mail in the person's language and time zone. Outside the link, the only values from the request
+//! that may appear in the mail are the portal's host and the time of the request, because anybody could use a request
+//! to send text in the portal's name.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use super::{
     variables::{Body, Variables},
 };
 
-/// The version of the templates and of the built-in words. A repeated mail has the same text as the first mail only if both
-/// mails are rendered with the same version, so increase this number whenever you change a template or a message.
-pub(crate) const TEMPLATE: u8 = 4;
+/// The version of the templates and of the built-in words. A repeated mail has the same text as the first mail only if
+/// both mails are rendered with the same version, so increase this number whenever you change a template or a message.
+pub(crate) const TEMPLATE: u8 = 5;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub(crate) struct MailContent<'a> {
     pub link: &'a MailedLink,
     /// The portal's host, as the mail shows it.
     pub host: &'a str,
-    /// When the link was requested.
+    /// When the person requested the mail.
     pub requested_at: DateTime<Utc>,
     /// The person's language.
     pub language: Language,
@@ -43,7 +43,7 @@ pub(crate) struct MailContent<'a> {
 pub struct RenderedMail {
     /// The subject: a single line.
     pub subject: String,
-    /// The plain-text body. Its only URL is the link, if any.
+    /// The plain-text body. Its only URLs are the link and the portal's support page, if the mail has them.
     pub text: String,
     /// The HTML body. Its only `href`s are the link and the portal's support link, if the mail has them.
     pub html: String,
@@ -54,18 +54,19 @@ pub struct RenderedMail {
 /// Why a mail cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenderError {
-    /// There are no words for the mail's language, or a date cannot be formatted.
+    /// There are no words for the mail's language, or a date, time or duration cannot be formatted.
     #[error(transparent)]
     Words(#[from] WordsError),
-    /// A template or a message is broken.
+    /// A template or a message contains an error.
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
 
-/// Renders the subject and both bodies. Mails that differ only in their links and codes are rendered only once.
+/// Renders the subject and both bodies. If the templates allow it, reuses a cached mail that differs only in its link
+/// and code.
 ///
 /// # Errors
-/// There are no words for the language, or a template cannot be rendered.
+/// There are no words for the language, a date, time or duration cannot be formatted, or a template cannot be rendered.
 pub(crate) fn render(look: &Look, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
     let (subject, text, html) = match prerendered(look, content) {
         Some(mail) => mail.fill(content.link),
@@ -78,9 +79,10 @@ pub(crate) fn render(look: &Look, content: &MailContent<'_>) -> Result<RenderedM
     Ok(RenderedMail { subject, text, html, logo })
 }
 
-/// The mail without its link and code. `None` if its text may depend on them, or if it cannot be rendered.
+/// The mail without its link and code. `None` if a prerendered mail might differ from the rendered mail, or if the mail
+/// cannot be rendered.
 fn prerendered(look: &Look, content: &MailContent<'_>) -> Option<Arc<PrerenderedMail>> {
-    // Tested with `if`, an empty link is like no link.
+    // A template that tests `{% if link %}` treats an empty link as a missing link.
     let is_empty = |value: &Option<String>| value.as_ref().is_some_and(String::is_empty);
     if is_empty(&content.link.url)
         || is_empty(&content.link.code)
@@ -102,23 +104,23 @@ fn prerendered(look: &Look, content: &MailContent<'_>) -> Option<Arc<Prerendered
             let RenderedParts { subject: Ok(subject), text: Ok(text), html: Ok(html) } = parts else { return false };
             mail.fill(content.link) == (subject, text, html)
         }),
-        "the prerendered mail differs from the rendered one"
+        "the prerendered mail differs from the rendered mail"
     );
     look.prerendered.insert(kind, Arc::clone(&mail));
     Some(mail)
 }
 
-/// The parts of a mail, each with its own error.
+/// The parts of a mail. Each part can fail separately.
 pub(super) struct RenderedParts {
     pub subject: Result<String, TemplateError>,
     pub text: Result<String, TemplateError>,
     pub html: Result<String, TemplateError>,
 }
 
-/// Renders the subject and both bodies, and continues after an error.
+/// Renders the subject and both bodies. If one part fails, the others are still rendered.
 ///
 /// # Errors
-/// There are no words for the language.
+/// There are no words for the language, or a date, time or duration cannot be formatted.
 pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<RenderedParts, WordsError> {
     let MailedLink { url: link, code, .. } = content.link.clone();
     let words = Arc::new(MailWords::new(&look.words, &look.brand, content)?);
@@ -133,8 +135,8 @@ pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<Ren
             (Arc::clone(&words), Arc::clone(&look.brand), Arc::clone(&look.brand_values));
         Arc::new(Variables { words, brand, brand_values, style, body })
     };
-    // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
-    // own subject, which includes the time.
+    // Mail programs group mails with the same subject into one conversation, which may hide the newest mail. So the
+    // subject includes the time of the request.
     let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)));
     let subject = subject.map(|subject| subject.trim().to_owned());
     let body = Body { link, code, subject: subject.as_deref().unwrap_or_default().to_owned() };
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_shown_with_where_to_type_it_and_until_when() {
+    fn a_code_is_shown_with_its_expiry_and_where_to_type_it() {
         for (url, instruction) in [
             (Some(LINK), "It works once, until 14:05 UTC, if you have not used the link"),
             (None, "The code works once, for 60 minutes, until 14:05 UTC"),
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_with_only_a_code_has_no_url_and_says_nothing_of_a_link() {
+    fn a_mail_with_only_a_code_has_no_url_and_does_not_mention_a_link() {
         let mail = mail_with(None, Some(CODE));
         assert_eq!(mail.subject, "Your sign-in code for portal.example.com, 13:04:50 UTC");
         for form in [&mail.text, &mail.html] {
@@ -226,9 +228,10 @@ mod tests {
         }
     }
 
-    /// A retry renders the mail again, possibly with another version of the worker.
+    /// A retry renders the mail again, possibly with another version of the worker. It compares `TEMPLATE` with the
+    /// version stored with the link, to notice that the text has changed.
     #[test]
-    fn a_changed_template_has_a_new_version() {
+    fn a_changed_template_needs_a_new_version() {
         use sha2::{Digest as _, Sha256};
 
         let mut digests = vec![];
@@ -238,8 +241,8 @@ mod tests {
             let digest = Sha256::digest(texts.collect::<Vec<_>>().join("\0"));
             digests.push(digest[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
-        let known = (4, ["bfac6d5b".to_owned(), "7d2b5708".to_owned(), "1e294651".to_owned()].to_vec());
-        assert_eq!((TEMPLATE, digests), known, "raise TEMPLATE, and note its digests here");
+        let known = (5, ["bfac6d5b".to_owned(), "7d2b5708".to_owned(), "d1264649".to_owned()].to_vec());
+        assert_eq!((TEMPLATE, digests), known, "increment TEMPLATE and update the digests here");
     }
 
     #[test]
@@ -292,7 +295,7 @@ mod tests {
 
     /// Outlook on Windows ignores `max-width`.
     #[test]
-    fn outlook_gets_a_table_of_a_fixed_width_around_the_card() {
+    fn outlook_gets_a_fixed_width_table_around_the_card() {
         let html = mail().html;
         let (before, rest) = html.split_once("<!--[if mso]><table role=\"presentation\" width=\"520\"").unwrap();
         let (card, after) = rest.split_once("<!--[if mso]></td></tr></table><![endif]-->").unwrap();
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_text_in_english() {
+    fn the_english_plain_text_is_as_expected() {
         let expected = [
             "Sign in to portal.example.com
 
@@ -339,7 +342,7 @@ the link or the code. Never pass them on.",
             "Sign in to portal.example.com
 
 Somebody asked for this code at 13:04:50 UTC on 23 November 2026. If that was
-you, type it at the page where you asked for it. Type it only at
+you, type it on the page where you asked for it. Type it only at
 portal.example.com.
 
 The code works once, for 60 minutes, until 14:05 UTC. If you asked more than
@@ -356,7 +359,7 @@ the code. Never pass it on.",
         }
     }
 
-    /// The link is one line, and every other line is short enough for programs that do not break lines.
+    /// The link stays on one line. Every other line is short enough for mail programs that do not wrap lines.
     #[test]
     fn the_lines_of_the_plain_text_are_short_in_every_language() {
         for language in Language::ALL {
@@ -388,7 +391,7 @@ the code. Never pass it on.",
     }
 
     #[test]
-    fn a_link_that_works_until_another_day_says_until_which() {
+    fn a_mail_shows_the_expiry_date_if_the_link_expires_on_another_day() {
         let link = MailedLink {
             url: Some(LINK.to_owned()),
             code: None,
@@ -407,7 +410,7 @@ the code. Never pass it on.",
     }
 
     #[test]
-    fn an_arabic_mail_runs_from_right_to_left_and_its_links_and_codes_do_not() {
+    fn an_arabic_mail_is_right_to_left_but_its_links_and_codes_are_left_to_right() {
         let html = mail_in(Language::ARABIC, "UTC", Some(LINK), Some(CODE)).html;
         assert!(html.contains("<html lang=\"ar\" dir=\"rtl\">"), "{html}");
         let tables = html.lines().filter(|line| line.trim().starts_with("<table"));
@@ -422,10 +425,10 @@ the code. Never pass it on.",
             let line = html.lines().find(|line| line.contains(&part)).unwrap_or_else(|| panic!("{part}: {html}"));
             assert!(line.contains("dir=\"ltr\""), "{line}");
         }
-        assert_eq!(hosts, 4, "the heading, the link, the code and where to type it: {html}");
+        assert_eq!(hosts, 4, "the heading, the link, the code and its instruction are marked: {html}");
         let values = html.split("portal.example.com").skip(1);
         assert!(values.clone().all(|rest| rest.starts_with(['<', '/', '\u{2069}'])), "{html}");
-        // A mail in a left-to-right language needs no marks.
+        // A mail in a left-to-right language sets the direction only on `<html>`.
         let german = mail_in(Language::GERMAN, "UTC", Some(LINK), Some(CODE)).html;
         assert_eq!(german.matches(" dir=").count(), 1, "{german}");
     }

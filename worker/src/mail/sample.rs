@@ -13,13 +13,13 @@ use super::{
 
 /// The host that example mails show.
 pub(crate) const HOST: &str = "portal.example.com";
-/// An example link of typical length. Nothing serves it.
+/// An example link of typical length. It leads nowhere.
 pub(crate) const LINK: &str =
     "https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
 /// An example code.
 pub(crate) const CODE: &str = "0123456789";
 
-/// What a mail contains.
+/// Whether a mail contains a link, a code or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum MailStyle {
     /// A link.
@@ -52,7 +52,7 @@ impl MailStyle {
         self != Self::Link
     }
 
-    /// An example link of a mail of this style, which was created at `created_at` and works for an hour.
+    /// An example link, an example code or both, as this style requires, with a lifetime of one hour.
     pub(crate) fn example(self, link: &str, created_at: DateTime<Utc>) -> MailedLink {
         MailedLink {
             url: self.has_link().then(|| link.to_owned()),
@@ -66,16 +66,16 @@ impl MailStyle {
 /// Renders an example mail.
 ///
 /// # Errors
-/// The look cannot be rendered.
+/// The mail cannot be rendered.
 pub(crate) fn sample(look: &Look, language: Language, style: MailStyle) -> Result<RenderedMail, RenderError> {
     let requested_at = Utc::now();
     render(look, &content(&style.example(LINK, requested_at), language, requested_at))
 }
 
-/// Renders an example mail, and continues after an error.
+/// Renders an example mail. If one part fails, the others are still rendered.
 ///
 /// # Errors
-/// There are no words for the language.
+/// There are no words for the language, or a date, time or duration cannot be formatted.
 pub(super) fn sample_parts(look: &Look, language: Language, style: MailStyle) -> Result<RenderedParts, WordsError> {
     let requested_at = Utc::now();
     render_parts(look, &content(&style.example(LINK, requested_at), language, requested_at))

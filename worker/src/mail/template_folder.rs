@@ -1,5 +1,6 @@
-//! Reads the templates in `MAIL_TEMPLATES`. A template is looked up in `portals/<id>/<tag>/`, `portals/<id>/`, `<tag>/`, the
-//! folder itself, and then among the built-in templates. `words` reads the files `words.ftl` in the same folders.
+//! Reads the templates in `MAIL_TEMPLATES`. A template is looked up in `portals/<id>/<tag>/`, `portals/<id>/`,
+//! `<tag>/`, the folder itself, and then among the built-in templates. The `words` crate reads the `words.ftl` files in
+//! the same folders.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use super::{
     templates::{BUILT_IN, TemplateSource, built_in_sources},
 };
 
-/// Maximum size of a template, in bytes. A mail must stay far smaller.
+/// Maximum size of a template, in bytes. Real templates are far smaller.
 const MAX_SIZE: u64 = 1024 * 1024;
 
 /// A folder within `MAIL_TEMPLATES`: the id of its portal and the tag of its language, if it has them.
@@ -25,19 +26,19 @@ struct Place {
     language: Option<String>,
 }
 
-/// An operator's templates.
+/// The operator's templates.
 #[derive(Debug, Default)]
 pub(crate) struct TemplateFolder {
     places: BTreeMap<Place, BTreeMap<String, TemplateSource>>,
 }
 
 impl TemplateFolder {
-    /// Reads all templates. Hidden files and `*.md` are ignored. Also returns the faults: all files and folders that are
-    /// unreadable, unknown or not used.
+    /// Reads all templates. Hidden files, hidden folders and `*.md` files are ignored. Also returns a fault for each
+    /// file or folder that cannot be read, has an unexpected name or is not used.
     pub(crate) fn read(root: &Path, portals: &BTreeSet<&str>) -> (Self, Vec<Fault>) {
         let mut reader = Reader { portals, folder: Self::default(), faults: vec![] };
         if !root.is_dir() {
-            // `words` reports that the folder cannot be read.
+            // The `words` crate reports that the folder cannot be read.
             return (Self::default(), vec![]);
         }
         reader.read_folder(root, &Place { portal: None, language: None });
@@ -67,7 +68,8 @@ impl TemplateFolder {
         self.places.values().flat_map(BTreeMap::values)
     }
 
-    /// Files that no template includes, probably because of a typing mistake in their names.
+    /// Files that no template includes and that do not replace a built-in template, probably because their names are
+    /// misspelt.
     fn unused_files(&self) -> Vec<Fault> {
         let mut used: BTreeSet<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
         for source in self.sources() {
@@ -77,7 +79,8 @@ impl TemplateFolder {
         unused
             .map(|source| {
                 let known = BUILT_IN.map(|(name, _)| name).join(", ");
-                Fault::new(&source.file, 0, format!("No template includes this file, and it is not one of {known}."))
+                let problem = format!("No template includes this file, and its name is not one of {known}.");
+                Fault::new(&source.file, 0, problem)
             })
             .collect()
     }
@@ -96,19 +99,19 @@ impl Reader<'_> {
         }
     }
 
-    /// The visible files and folders in a folder, in order. A folder that cannot be read is a fault.
+    /// The visible files and folders in a folder, sorted by path. A folder that cannot be read is a fault.
     fn entries(&mut self, folder: &Path) -> Vec<(PathBuf, String)> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => {
-                self.fault(folder, format!("It cannot be read: {}.", io_problem(&error)));
+                self.fault(folder, format!("The folder cannot be read: {}.", io_problem(&error)));
                 return vec![];
             }
         };
         let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut entries: Vec<(PathBuf, String)> = paths.map(|path| (path.clone(), name(&path))).collect();
-        // A mounted ConfigMap (Kubernetes) has a hidden folder with copies of all files.
+        // Skip hidden entries: a mounted Kubernetes ConfigMap contains a hidden folder with copies of all files.
         entries.retain(|(_, name)| !name.starts_with('.'));
         entries.sort();
         entries
@@ -121,7 +124,7 @@ impl Reader<'_> {
             }
             Place { portal: None, .. } if name == PORTALS_FOLDER => self.read_portals(path),
             Place { portal, .. } => {
-                // `words` reports a folder whose name is not the tag of a language.
+                // The `words` crate reports folders whose names are not language tags.
                 if let Ok(language) = name.parse::<Language>() {
                     self.read_folder(path, &Place { portal: portal.clone(), language: Some(language.tag()) });
                 }
@@ -165,7 +168,7 @@ impl Reader<'_> {
 }
 
 fn read_template(path: &Path, name: &str) -> Result<TemplateSource, String> {
-    let problem = |error: std::io::Error| format!("It cannot be read: {}.", io_problem(&error));
+    let problem = |error: std::io::Error| format!("The file cannot be read: {}.", io_problem(&error));
     if fs::metadata(path).map_err(problem)?.len() > MAX_SIZE {
         return Err("The file is larger than 1 MiB.".to_owned());
     }

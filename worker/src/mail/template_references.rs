@@ -1,17 +1,17 @@
 //! Finds the templates that a template includes, extends or imports.
 
-/// A template that another template refers to by its name.
+/// A reference from one template to another by name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The name: `footer.html`.
+    /// The referenced name, such as `footer.html`.
     pub name: String,
-    /// The line of the reference, from 1.
+    /// The line of the reference, counted from 1.
     pub line: usize,
-    /// Whether the template may be missing (`ignore missing`).
+    /// Whether the reference is ignored if the template is missing (`ignore missing`).
     pub is_optional: bool,
 }
 
-/// The names in quotes in the tags `include`, `extends`, `import` and `from`, in order.
+/// The quoted names in `include`, `extends`, `import` and `from` tags, in order.
 pub(crate) fn references(text: &str) -> Vec<Reference> {
     let mut found = vec![];
     let mut position = 0;
@@ -28,7 +28,7 @@ pub(crate) fn references(text: &str) -> Vec<Reference> {
     found
 }
 
-/// The strings in quotes.
+/// The quoted strings in a tag, without their quotes.
 fn quoted(tag: &str) -> impl Iterator<Item = &str> {
     let mut rest = tag;
     std::iter::from_fn(move || {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tag_that_names_a_template_is_found() {
+    fn every_reference_to_a_template_is_found() {
         let text = "{% extends \"base.html\" %}\n{{ \"not.html\" }}\n{%- include 'a.html' -%}{% if x == \"y\" %}\n\
                     {% include [\"b.html\", 'c.html'] ignore missing %}{% from \"d.html\" import e %}{% import \"f.html\" as f %}\n\
                     {% include \"unclosed";

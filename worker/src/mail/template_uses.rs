@@ -1,24 +1,25 @@
-//! Tells whether a template uses the link and the code only in ways in which the rest of the mail does not depend on them: shows
-//! them unchanged, and tests whether the mail has them. `prerendered` relies on this.
+//! Checks that a template does nothing with the link and the code except show them unchanged or test whether the mail
+//! has them. The rest of the mail then does not depend on their values, which `prerendered` relies on.
 //!
-//! Reads the tags like MiniJinja. Allows only what is known to be harmless, and refuses everything that it does not
-//! understand, so a mistake costs time but never changes a mail.
+//! Parses tags in the same way as MiniJinja, and accepts only what is known to be harmless. A template that is rejected
+//! unnecessarily is rendered anew for each mail, which is slower but still correct.
 
 use super::prerendered::is_reserved;
 
-/// The variables that differ between mails which otherwise are the same.
+/// The variables that differ between otherwise identical mails.
 const SECRETS: [&str; 3] = ["link", "code", "spelled_code"];
 
 /// Names that give access to the output of a block or of a loop's body, which may contain a secret.
 const CAPTURES: [&str; 4] = ["self", "super", "caller", "recursive"];
 
-/// Statements that write their body unchanged, or that have none. Others, such as `filter`, `macro` and `import`, can change
-/// text that contains a secret.
+/// Statements that output their body unchanged or have no body. Other statements, such as `filter`, `macro` and
+/// `import`, can change text that contains a secret.
 const STATEMENTS: [&str; 13] = [
     "if", "elif", "else", "endif", "for", "endfor", "with", "endwith", "include", "extends", "block", "endblock", "set",
 ];
 
-/// Whether a template only shows secrets with `{{ link }}`, and only tests them with `{% if link %}`.
+/// Whether a template uses secrets only to show them, as in `{{ link }}`, or to test for them, as in `{% if link %}`.
+/// Returns false when in doubt.
 pub(super) fn only_shows_secrets(template: &str) -> bool {
     if template.contains(is_reserved) {
         return false;
@@ -41,7 +42,8 @@ pub(super) fn only_shows_secrets(template: &str) -> bool {
     true
 }
 
-/// The length of a tag with its end, if it is harmless. Strings are replaced by `"` in the tokens that `is_harmless` gets.
+/// The length of a tag including its end, if the tag is harmless. In the tokens passed to `is_harmless`, a `"` stands
+/// for a whole string.
 fn harmless_length(inside: &str, end: &str, is_harmless: fn(&[&str]) -> bool) -> Option<usize> {
     let mut tokens = vec![];
     let mut rest = inside.strip_prefix(['-', '+']).unwrap_or(inside);
@@ -62,7 +64,7 @@ fn harmless_length(inside: &str, end: &str, is_harmless: fn(&[&str]) -> bool) ->
                 rest = &text[length + 1..];
                 continue;
             }
-            // In a literal such as `{"a": {}}`, braces do not end the tag.
+            // Reject all braces: those of a literal such as `{"a": {}}` do not end the tag.
             '{' | '}' => return None,
             _ if is_word(first) => rest.find(|character| !is_word(character)).unwrap_or(rest.len()),
             _ => first.len_utf8(),
@@ -82,11 +84,11 @@ fn is_harmless_variable(tokens: &[&str]) -> bool {
 
 fn is_harmless_statement(tokens: &[&str]) -> bool {
     match tokens {
-        // `and`, `or` and `not` only ask whether a value is present.
+        // `and`, `or` and `not` only test whether a value is present.
         ["if" | "elif", condition @ ..] if !has_no_secret(condition) => condition.iter().all(|token| {
             SECRETS.contains(token) || ["and", "or", "not", "logo", "support", "portal", "rtl"].contains(token)
         }),
-        // Without `=`, the statement captures its body.
+        // Without `=`, `set` captures its body, which may contain a secret.
         ["set", rest @ ..] if !matches!(rest, [_, "=", ..]) => false,
         [statement, rest @ ..] => STATEMENTS.contains(statement) && has_no_secret(rest),
         [] => false,

@@ -1,5 +1,5 @@
-//! The templates of the mail in one language, compiled once. Templates are written for MiniJinja. An undefined name
-//! is an error, and a template that never ends runs out of fuel.
+//! The compiled MiniJinja templates for mails in one language. An undefined name is an error, and an instruction limit
+//! (fuel) stops a template that never ends.
 
 use std::{
     borrow::Cow,
@@ -13,11 +13,11 @@ use words::Fault;
 
 use super::{markup::escape, template_uses::only_shows_secrets};
 
-/// The template of the subject.
+/// The template for the subject.
 pub(crate) const SUBJECT: &str = "subject.txt";
-/// The template of the plain-text body.
+/// The template for the plain-text body.
 pub(crate) const TEXT: &str = "sign_in.txt";
-/// The template of the HTML body.
+/// The template for the HTML body.
 pub(crate) const HTML: &str = "sign_in.html";
 
 /// The built-in templates.
@@ -27,21 +27,21 @@ pub(crate) const BUILT_IN: [(&str, &str); 3] = [
     (HTML, include_str!("../../templates/sign_in.html")),
 ];
 
-/// Maximum number of instructions of one template. The built-in HTML template needs about 500.
+/// Maximum number of instructions that a template may execute. The built-in HTML template needs about 500.
 const FUEL: u64 = 100_000;
 
 /// The source of a template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TemplateSource {
-    /// The name by which other templates include it: `footer.html`.
+    /// The name by which other templates include this template, such as `footer.html`.
     pub name: String,
-    /// The path of its file, for error messages.
+    /// The path of the template's file, for error messages.
     pub file: String,
-    /// The text.
+    /// The text of the template.
     pub text: Arc<str>,
 }
 
-/// Compiled templates. Several threads may render them at once.
+/// Compiled templates. Threads can share them.
 pub(crate) struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, TemplateSource>,
@@ -54,16 +54,16 @@ pub(crate) struct Templates {
 pub(crate) struct TemplateError {
     /// The file.
     pub file: String,
-    /// The line, from 1. 0 if it is not known.
+    /// The line, counted from 1; 0 if unknown.
     pub line: usize,
-    /// What is wrong. Contains no value of the mail.
+    /// The kind of error. Contains no values from the mail.
     pub kind: ErrorKind,
-    /// More details. They may include values of the mail, so they must not reach the log of a delivery.
+    /// More details. They may include values from the mail, so a delivery must not log them.
     pub detail: String,
 }
 
 impl TemplateError {
-    /// The error as a fault of an operator's file, with all details.
+    /// Converts the error to a fault in an operator's file, with all details.
     pub(crate) fn fault(&self) -> Fault {
         let Self { file, line, kind, detail } = self;
         let problem = match kind {
@@ -88,7 +88,7 @@ impl Templates {
     /// Compiles templates.
     ///
     /// # Errors
-    /// The syntax errors, one for each broken template.
+    /// All syntax errors, one for each broken template.
     pub(crate) fn compile(sources: Vec<TemplateSource>) -> Result<Self, Vec<Fault>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -107,7 +107,8 @@ impl Templates {
         if faults.is_empty() { Ok(Self { environment, sources, only_shows_secrets }) } else { Err(faults) }
     }
 
-    /// Whether mails that differ only in their links and codes have the same text around them.
+    /// Whether mails that differ only in their links and codes are known to have the same text around the links and
+    /// codes.
     pub(super) fn only_shows_secrets(&self) -> bool {
         self.only_shows_secrets
     }
@@ -115,18 +116,18 @@ impl Templates {
     /// Renders a template.
     ///
     /// # Errors
-    /// The template does not exist, or fails.
+    /// The template does not exist or cannot be rendered.
     pub(crate) fn render(&self, name: &str, variables: Value) -> Result<String, TemplateError> {
         let rendered = self.environment.get_template(name).and_then(|template| template.render(variables));
         rendered.map_err(|error| explain(&error, self.file(name), &self.sources))
     }
 
-    /// The path of a template's file. The template's name if there is no such template.
+    /// The path of a template's file, or `name` if there is no such template.
     pub(crate) fn file<'a>(&'a self, name: &'a str) -> &'a str {
         self.sources.get(name).map_or(name, |source| &source.file)
     }
 
-    /// The sources of all templates, by name.
+    /// The sources of all templates, sorted by name.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &TemplateSource> {
         self.sources.values()
     }
@@ -142,12 +143,13 @@ pub(crate) fn built_in_sources() -> Vec<TemplateSource> {
     BUILT_IN.map(source).into()
 }
 
-/// Writes a value. Escapes it in HTML, and refuses `none`: a template must ask whether a mail has a link, a code or a logo.
+/// Writes a value, escaped if the template is HTML. Rejects `none`: a template must first test whether the mail has the
+/// value.
 fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     if value.is_none() {
         return Err(Error::new(
             ErrorKind::UndefinedError,
-            "this mail does not have the value: test it with `if` first",
+            "this mail does not have this value, so test for it with `if` first",
         ));
     }
     match state.auto_escape() {
@@ -159,7 +161,8 @@ fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) 
     }
 }
 
-/// The innermost error: an error in an included template is the cause of an error in the template that includes it.
+/// Returns the innermost error. If an included template fails, the template that includes it fails too, but only the
+/// innermost error has the right file and line.
 fn explain(error: &Error, file: &str, sources: &BTreeMap<String, TemplateSource>) -> TemplateError {
     let mut innermost = error;
     while let Some(cause) = innermost.source().and_then(|cause| cause.downcast_ref::<Error>()) {

@@ -1,4 +1,4 @@
-//! What templates can use: the variables of one mail, and the functions `message` and `line`.
+//! What templates can use: the variables of one mail, and the `message` and `line` functions.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{
     markup::Marks,
 };
 
-/// The parts of the mail that only the templates of the bodies can use.
+/// The values that only the body templates can use.
 pub(super) struct Body {
     /// The link; `None` if the mail has only a code.
     pub link: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Variables {
     pub brand_values: Arc<BrandValues>,
     /// `link`, `link-and-code` or `code`.
     pub style: &'static str,
-    /// `None` for the template of the subject, which must never show the link or the code.
+    /// `None` for the subject template, which must never show the link or the code.
     pub body: Option<Body>,
 }
 
@@ -84,8 +84,8 @@ impl Variables {
     }
 }
 
-/// Separates the digits of a code, so that screen readers read them one by one. A screen reader would read `4081726359` as one
-/// number, in billions.
+/// Separates the digits of a code with spaces, so that screen readers read them one by one. Without the spaces, a
+/// screen reader would read `4081726359` as a number in the billions.
 pub(super) fn spell(code: &str) -> String {
     let mut spelled = String::with_capacity(2 * code.len());
     for character in code.chars() {
@@ -97,8 +97,8 @@ pub(super) fn spell(code: &str) -> String {
     spelled
 }
 
-/// `message("id", …)`: a paragraph. In HTML, values are marked up, but not in bold with `plain=true`. In plain text, long
-/// lines are wrapped.
+/// `message("id", …)`: a paragraph. In HTML, values are marked up. With `plain=true`, no value is bold. In plain text,
+/// long lines are wrapped.
 struct Message(Arc<MailWords>);
 
 /// `line("id")`: one line without any markup.
@@ -124,7 +124,7 @@ impl Object for Message {
         };
         let ids = ids.iter().map(id).collect::<Result<Vec<_>, _>>()?;
         if ids.is_empty() {
-            return Err(Error::new(ErrorKind::MissingArgument, "message takes the name of at least one message"));
+            return Err(Error::new(ErrorKind::MissingArgument, "`message` needs the name of at least one message"));
         }
         if matches!(state.auto_escape(), AutoEscape::Html) {
             let marks = if is_plain { Marks::Plain } else { Marks::Bold };
@@ -143,7 +143,7 @@ impl Object for Line {
     fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         match args {
             [message] => self.0.line(id(message)?).map(Value::from).map_err(broken),
-            _ => Err(Error::new(ErrorKind::InvalidOperation, "line takes the name of one message")),
+            _ => Err(Error::new(ErrorKind::InvalidOperation, "`line` needs the name of exactly one message")),
         }
     }
 }

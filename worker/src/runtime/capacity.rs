@@ -1,18 +1,20 @@
-//! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
-//! requests as the workers can handle in time. The rate is not measured without a backlog or during a database outage, because
-//! the rate at which an idle worker ends jobs says nothing about its capacity.
+//! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as
+//! many requests as the workers can handle before the jobs' deadlines. The rate is not measured without a backlog or
+//! during a database outage: the worker then waits for jobs or for the database, so the rate would say nothing about
+//! its capacity.
 
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-/// Maximum number of seconds to average over. The average must cover several seconds, because few jobs end per second if an
-/// upstream is slow.
+/// Maximum number of seconds to average over. The average must cover several seconds, because few jobs end per second
+/// if an upstream is slow.
 const WINDOW_SECONDS: usize = 10;
 /// Number of seconds without a finished job after which the rate is reported as zero.
 const STANDSTILL_SECONDS: usize = 10;
-/// Minimum number of seconds to average over. The first second of a backlog may be incomplete.
+/// Minimum number of seconds to average over. One second would not be enough: the backlog may have begun
+/// partway through the first second that is counted, which would make the rate too low.
 const MIN_SECONDS: usize = 2;
 
 /// Counts the jobs that end in the current second.
@@ -40,14 +42,13 @@ impl Capacity {
         }
     }
 
-    /// Records a database outage. No job can end during an outage, so measuring starts again only when a claim finds a
-    /// backlog.
+    /// Records a database outage, during which no job can end. Stops the measurement until a claim finds a backlog.
     pub(crate) fn record_outage(&self) {
         self.has_backlog.store(false, Relaxed);
     }
 
-    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` unless there was a backlog
-    /// during that whole second.
+    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` unless there was a
+    /// backlog during that whole second.
     pub(crate) fn take_second(&self) -> Option<u32> {
         let ended = self.ended.swap(0, Relaxed);
         let was_queue_empty = self.was_queue_empty.swap(false, Relaxed);
@@ -60,7 +61,8 @@ impl Capacity {
 pub(crate) struct RateWindow(VecDeque<u32>);
 
 impl RateWindow {
-    /// Adds a second. Returns the rate in jobs per second, once enough seconds have been measured.
+    /// Adds the count for one second, or clears the window on `None`. Returns the rate in jobs per second, or `None`
+    /// until enough seconds have been measured.
     pub(crate) fn push(&mut self, ended: Option<u32>) -> Option<f64> {
         let Some(ended) = ended else {
             self.0.clear();
@@ -72,7 +74,7 @@ impl RateWindow {
         self.0.push_back(ended);
         let sum: u32 = self.0.iter().sum();
         let is_measured = self.0.len() >= if sum == 0 { STANDSTILL_SECONDS } else { MIN_SECONDS };
-        #[expect(clippy::cast_precision_loss, reason = "the window has at most ten seconds")]
+        #[expect(clippy::cast_precision_loss, reason = "the window contains at most ten seconds")]
         let seconds = self.0.len() as f64;
         is_measured.then(|| f64::from(sum) / seconds)
     }
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_backlog_is_measured() {
+    fn the_rate_is_measured_only_during_a_backlog() {
         let capacity = Capacity::default();
         capacity.record_claim(10, 3);
         capacity.record_end();
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_needs_two_seconds_and_a_standstill_needs_ten() {
+    fn a_rate_needs_two_measured_seconds_and_a_standstill_needs_ten() {
         let mut window = RateWindow::default();
         assert_eq!(window.push(Some(10)), None);
         assert_eq!(window.push(Some(20)), Some(15.0));

@@ -1,5 +1,5 @@
-//! Writes the results of deliveries to the outbox in batches: while a commit is in progress, new records wait for the next
-//! commit.
+//! Writes the results of deliveries to the outbox in batches: while a commit is in progress, new records wait for the
+//! next commit.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::metrics;
 
 /// The worker's committers, one for each kind of record.
 pub struct Committers {
-    /// Stores links before they are mailed, and decides whether the mail may be sent.
+    /// Stores links before they are mailed, and decides whether each mail may be sent.
     pub seals: GroupCommit<Seal, SendDecision>,
     /// Ends jobs as sent or failed.
     pub finishes: GroupCommit<Finish, Recorded>,
@@ -24,7 +24,7 @@ impl Committers {
     /// Starts the committers. They stop when this value is dropped.
     ///
     /// # Errors
-    /// The system cannot start their threads.
+    /// The operating system cannot start a thread.
     pub fn start(pool: &PgPool) -> io::Result<Self> {
         Ok(Self {
             seals: GroupCommit::of_seals(pool, |batch, duration| metrics::record_commit("seal", batch, duration))?,

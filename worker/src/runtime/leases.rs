@@ -1,7 +1,9 @@
-//! Renews the leases of this worker's running jobs. A single statement renews all leases, three times per lease duration.
+//! Renews the leases of this worker's running jobs. A single statement renews all leases, three times per lease
+//! duration.
 //!
-//! A delivery is cancelled when its lease is lost or is about to expire, because another worker may then claim the job. A
-//! delivery that does not stop in time is harmless: its fencing token is out of date, so its writes change nothing.
+//! A delivery is cancelled when its lease is lost or is about to expire, because another worker may then claim the job.
+//! If a delivery continues after another worker has claimed its job, its writes change nothing, because its fencing
+//! token is out of date.
 
 use std::{
     collections::HashMap,
@@ -36,8 +38,8 @@ pub struct HeldLease<'a> {
 }
 
 impl HeldLease<'_> {
-    /// Whether the lease is valid by this process's clock, with at least a sixth of its duration left. If the process was
-    /// suspended for longer than the lease, this check is the first to notice that the lease is lost.
+    /// Whether the lease is valid by this process's clock, with more than a sixth of its duration left. If the process
+    /// was suspended for longer than the lease, this check is the first to notice that the lease is lost.
     pub fn is_valid(&self) -> bool {
         let earliest = self.renewer.earliest_valid_expiry();
         self.renewer.lock().get(&self.lease).is_some_and(|entry| entry.expires_at > earliest)
@@ -70,7 +72,7 @@ impl LeaseRenewer {
         }
     }
 
-    /// Returns whether the renewal succeeded.
+    /// Renews all tracked leases once. Returns whether the renewal succeeded.
     async fn renew(&self, pool: &PgPool, outage: &OutageLog) -> bool {
         let leases: Vec<Lease> = self.lock().keys().copied().collect();
         if leases.is_empty() {

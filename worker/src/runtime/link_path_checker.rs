@@ -1,8 +1,8 @@
-//! Checks that a server serves the path of links. Supabase takes the path from its own settings. Behind a gateway that routes
-//! only `/auth/v1`, nothing serves the default path, and no mailed link would work.
+//! Checks that the path of Supabase's links is served. Supabase takes the path from its own settings. Behind a gateway
+//! that routes only `/auth/v1`, the default path is not served, so no mailed link works.
 //!
-//! Answers are cached in this process only. The path comes from Supabase's settings and not from the requests of portals, so
-//! there are only one or two paths. One request per hour from each worker costs less than a shared table.
+//! Each process caches its own answers. The path comes from Supabase's settings and not from the portals' requests, so
+//! there are only one or two paths, and one request per hour from each worker costs less than a shared table.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use url::Url;
 use super::ttl_cache::TtlCache;
 use crate::upstream::{verdict::verify::LinkPathAnswer, verify::VerifyClient};
 
-/// Checks the origin and path of links.
+/// Checks whether the origin and path of links are served.
 pub struct LinkPathChecker {
     client: VerifyClient,
     answers: TtlCache<LinkPathAnswer>,
-    /// Locked during a request, so that concurrent deliveries make only one request.
+    /// Locked during a request, so that concurrent deliveries do not repeat it.
     request_lock: Mutex<()>,
 }
 
@@ -33,7 +33,7 @@ impl LinkPathChecker {
             return answer;
         }
         let _guard = self.request_lock.lock().await;
-        // Another delivery may have cached the answer in the meantime.
+        // Another delivery may have cached the answer while this one waited for the lock.
         if let Some(answer) = self.answers.get(link_path.as_str()) {
             return answer;
         }
@@ -46,9 +46,10 @@ impl LinkPathChecker {
 fn valid_for(answer: LinkPathAnswer) -> Duration {
     match answer {
         LinkPathAnswer::Served => Duration::from_hours(1),
-        // Long enough to cover the deliveries that run while the breaker opens, and short enough that each probe checks again.
+        // Long enough to cover the deliveries that run while the breaker opens, and short enough that each probe checks
+        // again.
         LinkPathAnswer::NotFound => Duration::from_millis(500),
-        // A server that does not respond must not delay each delivery.
+        // Cache this answer too, so that a server that does not respond does not delay every delivery.
         LinkPathAnswer::Unclear => Duration::from_mins(1),
     }
 }

@@ -1,9 +1,9 @@
-//! Tracks database outages: whether the database is unavailable, since when, and why. Many tasks see the errors of an outage,
-//! but only its start and its end are logged.
+//! Tracks database outages: whether the database is unavailable, since when, and why. Many tasks see the errors of an
+//! outage, but only its start and its end are logged.
 //!
-//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that check
-//! tests everything that a delivery needs. A success in another task proves nothing, because that task may not have used the
-//! database.
+//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because
+//! that check tests everything that a delivery needs. Success in another task proves nothing: the task may not have
+//! used the database.
 
 use std::{
     fmt::Display,
@@ -14,16 +14,18 @@ use std::{
 use outbox::{OutageKind, OutageReason, ReasonSource};
 use tokio::{sync::Notify, time::Instant};
 
-/// Minimum time between two log lines about the same refused statement.
+/// The error of a refused statement is not logged again within this time, unless a different error has been logged in
+/// between.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
-/// An outage is over when the regular check succeeds and no task has reported an error for this time. Tasks retry at least
-/// every two seconds.
+/// An outage is over when the regular check succeeds and no task has reported an error for this long. Tasks retry at
+/// least every two seconds.
 const MIN_TIME_WITHOUT_ERROR: Duration = Duration::from_secs(3);
 
-/// A database error that may mean an outage.
+/// An error from the database: an outage, or a refused statement.
 pub trait OutageError: Display {
-    /// True if the database is unavailable; false if it rejected the statement.
+    /// True if the database cannot be used at the moment. False if it refused the statement, or if only an operator can
+    /// fix the problem.
     fn is_outage(&self) -> bool;
     /// Why the database cannot be used, if this is an outage.
     fn outage(&self) -> OutageReason;
@@ -107,13 +109,14 @@ impl OutageLog {
         result
     }
 
-    /// Records the result of a regular check. `Err` holds the reason why results cannot be recorded now.
+    /// Records the result of a regular check. `Err` contains the reason why results cannot be recorded at present.
     pub fn record_check(&self, result: Result<(), OutageReason>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.can_record = result.is_ok();
         match result {
             Ok(()) => {
-                // With a full disk, for example, the check succeeds although writes fail and tasks keep reporting errors.
+                // With a full disk, for example, the check succeeds although writes fail and tasks keep reporting
+                // errors.
                 if state.last_error_at.elapsed() >= MIN_TIME_WITHOUT_ERROR
                     && let Some((since, reason)) = state.away.take()
                 {
@@ -132,15 +135,15 @@ impl OutageLog {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_error_at = Instant::now();
         if state.away.as_ref().is_none_or(|(_, known)| known.text != reason) {
-            tracing::error!(error = reason, "the database cannot be used: checking again until this is fixed");
+            tracing::error!(error = reason, "the database cannot be used: retrying until the setting is fixed");
         }
         let since = state.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
         state.away = Some((since, OutageReason::away(reason)));
     }
 
-    /// Waits for an error, but not longer than `max_wait`.
+    /// Waits until an error is reported, for at most `max_wait`.
     pub async fn wait_for_error(&self, max_wait: Duration) {
-        // The caller checks the database after an error and after the timeout.
+        // Ignore the result: the caller checks the database after an error and after the timeout.
         let _ = tokio::time::timeout(max_wait, self.error_seen.notified()).await;
     }
 
@@ -167,8 +170,9 @@ impl DatabaseState {
         let since = match self.away.take() {
             Some((since, known)) if known.kind == reason.kind => since,
             before => {
-                // If Postgres is back, its outage has ended, even if the tables belong to another version. If Postgres has
-                // become unavailable, do not log that the tables match again, because the tables have not been checked yet.
+                // If Postgres is back, its outage has ended, even if the tables do not match this version. If Postgres
+                // has become unavailable, do not log that the tables match again, because the tables have not been
+                // checked yet.
                 if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
                     log_end(since, OutageKind::Away);
                 }
@@ -192,7 +196,10 @@ fn log_begin(reason: &OutageReason) {
     let error = reason.text.as_str();
     match reason.kind {
         OutageKind::Away => {
-            tracing::warn!(error, "the database is unavailable: retrying until it is back (DATABASE_URL)")
+            tracing::warn!(
+                error,
+                "the database is unavailable: retrying until it is back. If it does not come back, check DATABASE_URL"
+            )
         }
         OutageKind::WrongTables => {
             tracing::error!(error, "the tables do not match this version: sending no mail until they do");

@@ -4,18 +4,18 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// Maximum number of requests in any minute: enough for one new callback with its three test URLs and the job's own URL. If
-/// Supabase's rate limit is enabled, a client address can call `/verify` only about six times a minute after its first 30
-/// requests (measured). People who sign in from the worker's address share the same limit.
+/// Maximum number of requests in any minute: enough for one new callback with its three test URLs and the job's own
+/// URL. In measurements with Supabase's rate limit enabled, a client address could call `/verify` only about six times
+/// a minute after its first 30 requests. People who sign in from the worker's address share the same limit.
 const MAX_REQUESTS: usize = 4;
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The requests of the last minute, oldest first.
+/// The times of the requests in the last minute, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct RequestBudget(VecDeque<Instant>);
 
 impl RequestBudget {
-    /// Number of requests that may be made at `now`.
+    /// Number of requests that the budget still allows at `now`.
     pub(super) fn remaining(&mut self, now: Instant) -> usize {
         while self.0.front().is_some_and(|sent_at| now.duration_since(*sent_at) >= WINDOW) {
             self.0.pop_front();

@@ -1,5 +1,5 @@
-//! Stops the worker. The first signal stops new claims. Running deliveries get time to finish; then they are cancelled and
-//! their jobs are requeued. A second signal ends the process at once.
+//! Stops the worker. The first signal stops new claims. Running deliveries get time to finish. Then they are cancelled,
+//! and their jobs are requeued. A second signal ends the process immediately.
 
 use std::{process, time::Duration};
 
@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 /// The two steps of a shutdown. Clones share the tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// Once cancelled, no new jobs are claimed.
+    /// Once this token is cancelled, no new jobs are claimed.
     pub claims: CancellationToken,
-    /// Once cancelled, running deliveries stop and requeue their jobs.
+    /// Once this token is cancelled, running deliveries stop and requeue their jobs.
     pub deliveries: CancellationToken,
 }
 
@@ -32,14 +32,16 @@ impl Shutdown {
             claims.cancel();
             tracing::info!("stopping: no longer claiming jobs");
             signals.next().await;
-            tracing::warn!("stopping at once: other workers take over the running jobs when their leases expire");
+            tracing::warn!(
+                "stopping immediately: other workers will take over the running jobs when the leases expire"
+            );
             process::exit(1);
         });
         Ok(())
     }
 
-    /// Waits until the worker is idle. After `grace_period`, cancels the running deliveries and waits up to [`REQUEUE_TIMEOUT`]
-    /// for them to requeue their jobs.
+    /// Waits until the worker is idle. After `grace_period`, cancels the running deliveries and waits up to
+    /// [`REQUEUE_TIMEOUT`] for them to requeue their jobs.
     pub async fn wind_down(&self, idle: impl Future<Output = ()>, grace_period: Duration) {
         tokio::pin!(idle);
         if timeout(grace_period, &mut idle).await.is_err() {
@@ -47,7 +49,7 @@ impl Shutdown {
             self.deliveries.cancel();
             if timeout(REQUEUE_TIMEOUT, idle).await.is_err() {
                 tracing::warn!(
-                    "some jobs could not be handed back: other workers take them over when their leases expire"
+                    "some jobs could not be requeued: other workers will take them over when the leases expire"
                 );
             }
         }

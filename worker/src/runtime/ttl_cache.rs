@@ -8,7 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Values by key, each with the time at which it expires. The size is not limited: the caller limits how many values are added.
+/// Values by key, each with the time at which it expires. The size is not limited: the caller limits how many values
+/// are added.
 #[derive(Debug)]
 pub(super) struct TtlCache<T>(Mutex<HashMap<String, (T, Instant)>>);
 
@@ -25,7 +26,7 @@ impl<T: Clone> TtlCache<T> {
         entries.get(key).filter(|(_, expires_at)| *expires_at > Instant::now()).map(|(value, _)| value.clone())
     }
 
-    /// Stores a value for `valid_for` from now, and removes the expired values.
+    /// Stores a value that expires after `valid_for`, and removes the values that have expired.
     pub(super) fn insert(&self, key: &str, value: T, valid_for: Duration) {
         let now = Instant::now();
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Makes check calls and shares their results between the deliveries of this process. Also tracks whether this process has
-//! seen a failure that may affect everybody.
+//! Makes check calls and shares their results between the deliveries of this process. Also tracks whether this process
+//! has seen a failure that may affect everybody.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -14,9 +14,11 @@ use crate::upstream::check::CheckResult;
 /// Minimum time between two check calls, across all workers.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time between two attempts to get the turn for a check call after a failed call. Only one worker at a time can have the turn.
+/// Time between two attempts to reserve a check call after a failed call. An attempt fails if any worker has begun a
+/// check call within [`MIN_INTERVAL`], or if an operator has paused the upstream.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum number of attempts to get the turn, because another worker may get it first each time.
+/// Maximum number of attempts to reserve a check call. Without this limit, a delivery might wait forever, because other
+/// workers may always be faster.
 const MAX_TRIES: u32 = 8;
 
 /// The state of both upstreams, as this process has seen it.
@@ -30,7 +32,7 @@ pub struct UpstreamMonitor {
 struct MonitorState {
     /// The last check call of this process. Locked during a check call, so that other deliveries wait for its result.
     last_check: Mutex<Option<(Instant, CheckResult)>>,
-    /// Whether, since its last recorded success, this process has seen a failure that may affect everybody.
+    /// Whether, since it last recorded a success, this process has seen a failure that may affect everybody.
     has_suspicion: AtomicBool,
 }
 
@@ -52,13 +54,14 @@ impl UpstreamMonitor {
         self.state(upstream).has_suspicion.swap(false, Relaxed)
     }
 
-    /// Checks an upstream after a failed call that began at `since`. Returns the result and the time when the check call began.
-    /// Reuses the result of a check call that began after `since`. Otherwise, makes a check call with `call`, as soon as no
-    /// worker has begun a check call within the last second. The result is unclear if this worker does not get the turn within
-    /// [`MAX_TRIES`] times [`TRY_INTERVAL`].
+    /// Checks an upstream after a failed call that began at `since`. Returns the result and the time when the check
+    /// call began. If this worker has begun a check call after `since`, its result is reused. If not, this function
+    /// reserves a check call and makes it with `call`. The workers together can reserve one check call per second, and
+    /// none while an operator has paused the upstream. The result is unclear if [`MAX_TRIES`] attempts to reserve a
+    /// check call fail.
     ///
     /// # Errors
-    /// The database cannot be used to take the turn.
+    /// The database cannot be used to reserve the check call.
     pub async fn check_after_failure(
         &self,
         pool: &PgPool,
@@ -86,11 +89,12 @@ impl UpstreamMonitor {
         Ok((began_at, result))
     }
 
-    /// Checks an upstream with `call`, unless any worker has begun a check call within `min_interval`. Returns the result and
-    /// the time when the check call began, or `None` if the check is not due.
+    /// Checks an upstream with `call`. Returns the result and the time when the check call began. Makes no call and
+    /// returns `None` if an operator has paused the upstream, or if any worker has begun a check call within
+    /// `min_interval` or [`MIN_INTERVAL`], whichever is longer.
     ///
     /// # Errors
-    /// The database cannot be used to take the turn.
+    /// The database cannot be used to reserve the check call.
     pub async fn check_if_due(
         &self,
         pool: &PgPool,

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::worker::Worker;
 use crate::upstream::verdict::UpstreamFailure;
 
-/// Stops an upstream because a call that began at `began_at` failed for a reason that affects everybody. Only the worker that
-/// stops the upstream or changes the reason logs the stop.
+/// Stops an upstream because a call that began at `began_at` failed for a reason that affects everybody. Only the
+/// worker that stops the upstream or changes the reason logs the stop.
 pub(crate) async fn stop(
     worker: &Worker,
     upstream: Upstream,
@@ -38,17 +38,17 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
             "{}. Sending is paused until this is fixed; retrying automatically",
             failure.reason.message
         ),
-        StopKind::SlowPace => tracing::warn!(
+        StopKind::SlowMode => tracing::warn!(
             upstream,
             code,
             setting,
-            "{}. Sending is paused until it works again; retrying automatically",
+            "{}. Sending is paused until the upstream works again; retrying automatically",
             failure.reason.message
         ),
     }
 }
 
-/// Pauses an upstream for as long as it requested. Logs the pause if the upstream was not paused before.
+/// Pauses an upstream for the time that it requested. Logs the pause, unless the upstream was paused already.
 pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
     if upstreams::pause(&worker.pool, upstream, time).await? {
         let (upstream, code, pause_seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
@@ -65,7 +65,8 @@ pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     Ok(())
 }
 
-/// Resumes an upstream after a successful call that began at `began_at`. Logs the recovery if the upstream was stopped.
+/// Resumes an upstream after a successful call that began at `began_at`, if [`upstreams::resume`] allows it. Logs the
+/// recovery if the upstream was resumed.
 pub(crate) async fn resume(
     worker: &Worker,
     upstream: Upstream,

@@ -33,15 +33,15 @@ pub struct Worker {
     pub committers: Committers,
     /// The worker's name in the job tables: host, process id and start time. At most 128 bytes.
     pub name: Arc<str>,
-    /// Reports that this worker is running, and holds the latest summary of all running programs.
+    /// Reports that this worker is running, and keeps the latest summary of all running programs.
     pub reporter: ProgramReporter,
-    /// Durations and counts from the settings.
+    /// The durations and counts that limit deliveries.
     pub limits: Limits,
     /// Creates sign-in links.
     pub supabase: SupabaseClient,
     /// Checks callbacks against Supabase's redirect allow list.
     pub redirect_checker: RedirectChecker,
-    /// Checks the origin and path of links.
+    /// Checks whether the origin and path of links are served.
     pub link_path_checker: LinkPathChecker,
     /// Sends mails.
     pub mailgun: MailgunClient,
@@ -49,9 +49,9 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
-    /// The portals in whose names mails are sent. SIGHUP reloads them.
+    /// The portals on whose behalf mails are sent. SIGHUP reloads them.
     pub portals: Live<MailPortals>,
-    /// The looks of all portals, and earlier looks for mails that were tried before a reload.
+    /// The looks of all portals, and earlier looks for mails that were first tried before a reload.
     pub looks: Looks,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
@@ -59,14 +59,14 @@ pub struct Worker {
     pub lease_renewer: LeaseRenewer,
     /// Measures how many jobs end per second.
     pub capacity: Capacity,
-    /// Makes check calls, and holds the state of the upstreams as this process has seen it.
+    /// Makes check calls, and keeps the state of the upstreams as this process has seen it.
     pub upstream_monitor: UpstreamMonitor,
     /// Logs the start and the end of database outages.
     pub outage: OutageLog,
-    /// Whether the startup check has shown that each connection has its own server session. Until then, only the startup check
-    /// may use the pool.
+    /// Whether the startup check has shown that each connection has its own server session. Until then, only the
+    /// startup check may use the pool.
     pub has_own_sessions: AtomicBool,
-    /// Notices when a pooler changes its mode.
+    /// Detects a pooler that changes its mode.
     pub pooler_monitor: PoolerMonitor,
     /// Whether the tables have been checked and match this version.
     pub is_prepared: AtomicBool,
@@ -78,7 +78,8 @@ impl Worker {
     /// Creates a worker that does nothing yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// A client cannot be created from the settings, or the system cannot start the committers' threads.
+    /// A client or the connection pool cannot be created from the settings, or the operating system cannot start the
+    /// committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
         let WorkerSettings { database, supabase, mailgun, links, reloadable, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
@@ -123,7 +124,8 @@ impl Worker {
         })
     }
 
-    /// Uses the reloaded portals and looks from the next delivery on. A mail that was already tried keeps its look.
+    /// Uses the reloaded portals and looks from the next delivery on. A mail that is sent again keeps the look of its
+    /// first attempt, if that look is still loaded.
     pub(crate) fn apply(&self, settings: ReloadableSettings) {
         let ReloadableSettings { looks, portals } = settings;
         let ids = portals.ids();
@@ -133,7 +135,7 @@ impl Worker {
         self.portals.replace(portals);
     }
 
-    /// Makes a check call. `UPSTREAM_TIMEOUT` limits `timeout`.
+    /// Makes a check call that takes at most `timeout`, or `UPSTREAM_TIMEOUT` if that is shorter.
     pub(crate) async fn check(&self, upstream: Upstream, timeout: Duration) -> CheckResult {
         let timeout = timeout.min(self.limits.upstream_timeout);
         match upstream {

@@ -1,6 +1,6 @@
-//! The command line of `magic-link-worker`: every setting with its variable, its default and an example. `--help` and the
-//! worker's part of docs/settings.md show the doc comments below. The values stay text here, so that
-//! [`WorkerSettings`](super::WorkerSettings) can report all invalid values at once.
+//! The command line of `magic-link-worker`: every setting with its variable, its default and an example. `--help` and
+//! the worker's part of docs/settings.md show the doc comments below. The values remain text here, so that
+//! [`WorkerSettings`](super::WorkerSettings) can report all invalid values together.
 #![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "--help shows the same text")]
 
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use crate::mail::sample::MailStyle;
 /// Mailgun.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with spaces need quotes, and a $ has no special meaning. A setting that has no default and is not marked as required may be
-/// left out.
+/// with spaces need quotes, and a $ has no special meaning. Settings that are not marked as required and have no
+/// default are optional.
 // Has no `Debug`, because it contains secrets.
 #[derive(Parser)]
 #[command(
@@ -30,7 +30,7 @@ pub struct WorkerArguments {
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
 
-    /// Required. URL of the Postgres database, the same one for both programs. Special characters in the password must
+    /// Required. URL of the Postgres database, which both programs must share. Special characters in the password must
     /// be percent-encoded. Example: postgres://magic_link:secret@db.internal/magic_link
     #[arg(
         long,
@@ -54,8 +54,8 @@ pub struct WorkerArguments {
     )]
     pub database_max_connections: String,
 
-    /// Whether the program brings the tables up to date when it starts: true or false. With false, run
-    /// `magic-link-worker migrate` first. Example: false
+    /// Whether the program brings the tables up to date at startup: true or false. If false, run `magic-link-worker
+    /// migrate` first. Example: false
     #[arg(
         long,
         env = "MIGRATE_ON_START",
@@ -66,8 +66,8 @@ pub struct WorkerArguments {
     )]
     pub migrate_on_start: String,
 
-    /// Format of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
-    /// json
+    /// Format of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set.
+    /// Example: json
     #[arg(
         long,
         env = "LOG_FORMAT",
@@ -78,53 +78,54 @@ pub struct WorkerArguments {
     )]
     pub log_format: String,
 
-    /// Lowest severity of lines that are logged: off, error, warn, info, debug or trace. Parts of the program can have their
-    /// own level. Example: info,outbox=debug
+    /// Lowest severity to log: off, error, warn, info, debug or trace. Individual modules can have their own level.
+    /// Example: info,outbox=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER", help_heading = "Log", global = true)]
     pub rust_log: String,
 
-    /// How long a link works: Supabase Auth's MAILER_OTP_EXP. It must be at least five minutes longer than
+    /// How long a link works, as set by Supabase Auth's MAILER_OTP_EXP. It must be at least five minutes longer than
     /// JOB_DEADLINE. Example: 1h
     #[arg(long, env = "LINK_LIFETIME", default_value = "1h", value_name = "TIME", help_heading = "Links")]
     pub link_lifetime: String,
 
-    /// What links lead to: confirm (the api's page with a button, which survives mail scanners that open links), verify
-    /// (Supabase's own address), token_hash (the portal's callback, for portals that render on the server) or code (no
-    /// link at all). If this is not set, the style is confirm when PUBLIC_URL and CONFIRM_KEY are set, and verify
-    /// otherwise. Example: confirm
+    /// What links lead to: confirm (the api's page with a button, so that mail scanners that open links do not use them
+    /// up), verify (Supabase's own address), token_hash (the portal's callback, for portals that render on the server)
+    /// or code (no link at all). If this is not set, the style is confirm when PUBLIC_URL and CONFIRM_KEY are set, and
+    /// verify when neither is set. Example: confirm
     #[arg(long, env = "LINK_STYLE", value_name = "STYLE", help_heading = "Links")]
     pub link_style: Option<String>,
 
     /// Whether mails also show Supabase's one-time code, which a portal checks with verifyOtp: off, on (only codes of
-    /// 10 digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with
-    /// 429). Supabase's MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
+    /// 10 digits) or on-rate-limited (codes of 8 or more digits; first check that Supabase answers repeated wrong codes
+    /// with 429). Supabase's MAILER_OTP_LENGTH sets the length. With LINK_STYLE=code, MAIL_CODE must not be off.
+    /// Example: on
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
 
-    /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
-    /// programs, which read it again on SIGHUP. Example: /etc/magic-link/portals.toml
+    /// TOML file that describes several portals, each with its own origins, sender, languages and look. Both programs
+    /// need the same file, and read it again on SIGHUP. Example: /etc/magic-link/portals.toml
     #[arg(long, env = "PORTALS_FILE", value_name = "FILE", help_heading = "Portals", global = true)]
     pub portals_file: Option<String>,
 
-    /// Folder with your own words and mail templates: `de/words.ftl` replaces messages of the German mail, `it/words.ftl` adds
-    /// Italian, and `sign_in.html` replaces the HTML of all mails. The same for both programs, which read it again on SIGHUP.
-    /// Example: /etc/magic-link/templates
+    /// Folder with your own words and mail templates: `de/words.ftl` replaces messages of the German mail,
+    /// `it/words.ftl` adds Italian, and `sign_in.html` replaces the HTML of all mails. Both programs need the same
+    /// folder, and read it again on SIGHUP. Example: /etc/magic-link/templates
     #[arg(long, env = "MAIL_TEMPLATES", value_name = "FOLDER", help_heading = "Mail")]
     pub mail_templates: Option<String>,
 
-    /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
-    /// Example: https://login.example.com
+    /// Address at which browsers reach the api. It must have no query, and must use https unless it is a loopback
+    /// address. With LINK_STYLE=confirm, links lead to this address. Example: https://login.example.com
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "Links")]
     pub public_url: Option<String>,
 
-    /// Key that encrypts the links of LINK_STYLE=confirm: 32 bytes in base64, the same for both programs. Several keys
+    /// Key that encrypts links if LINK_STYLE is confirm: 32 bytes in base64, the same for both programs. Several keys
     /// are separated by commas: the first one encrypts, and all of them decrypt. Example: the output of `openssl rand
     /// -base64 32`
     #[arg(long, env = "CONFIRM_KEY", hide_env_values = true, value_name = "KEYS", help_heading = "Links")]
     pub confirm_key: Option<String>,
 
-    /// Origins that links may lead to, separated by commas. Without it, only the origin of SUPABASE_URL. Example:
-    /// https://auth.example.com
+    /// Origins that links may lead to, separated by commas. If this is not set, links may lead only to the origin of
+    /// SUPABASE_URL. Example: https://auth.example.com
     #[arg(long, env = "LINK_ORIGINS", value_name = "ORIGINS", help_heading = "Links")]
     pub link_origins: Option<String>,
 
@@ -134,7 +135,7 @@ pub struct WorkerArguments {
     #[arg(long, env = "LINK_SEALING_KEY", hide_env_values = true, value_name = "KEYS", help_heading = "Links")]
     pub link_sealing_key: Option<String>,
 
-    /// Address of the listener for health checks and metrics. Do not make it public. Port 0 takes any free port.
+    /// Address of the listener for health checks and metrics. Do not make it public. Port 0 picks any free port.
     /// Example: 0.0.0.0:8081
     #[arg(
         long,
@@ -149,8 +150,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "SUPABASE_URL", value_name = "URL", help_heading = "Supabase Auth")]
     pub supabase_url: Option<String>,
 
-    /// Required. Secret key of the project (sb_secret_…), or the JWT of its service_role. The worker does not start
-    /// with a publishable or anon key. Example: sb_secret_example
+    /// Required. The project's secret key (sb_secret_…), or its service_role JWT. The worker does not start with a
+    /// publishable or anon key. Example: sb_secret_example
     #[arg(
         long,
         env = "SUPABASE_SERVICE_ROLE_KEY",
@@ -160,8 +161,8 @@ pub struct WorkerArguments {
     )]
     pub supabase_service_role_key: Option<String>,
 
-    /// PEM file with certificate authorities that are trusted for SUPABASE_URL only, in addition to the public ones. Example:
-    /// /etc/ssl/company-ca.pem
+    /// PEM file with certificate authorities that are trusted for SUPABASE_URL only, in addition to the public ones.
+    /// Example: /etc/ssl/company-ca.pem
     #[arg(long, env = "SUPABASE_CA_FILE", value_name = "FILE", help_heading = "Supabase Auth")]
     pub supabase_ca_file: Option<String>,
 
@@ -175,13 +176,13 @@ pub struct WorkerArguments {
     )]
     pub supabase_concurrency: String,
 
-    /// Whether a person without an account gets one: allow or deny. With allow, Supabase creates an account for anybody who
-    /// requests a link, whatever its own sign-up setting is. With deny, such a person gets neither a mail nor an account.
-    /// Example: deny
+    /// Whether a person without an account gets one: allow or deny. With allow, Supabase creates an account for anybody
+    /// who requests a link, even if sign-ups are disabled in Supabase. With deny, such a person gets neither a mail nor
+    /// an account. Example: deny
     #[arg(long, env = "SIGNUPS", default_value = "allow", value_name = "ALLOW", help_heading = "Supabase Auth")]
     pub signups: String,
 
-    /// URL of Mailgun's API in the region of the domain. Example: https://api.eu.mailgun.net
+    /// URL of Mailgun's API in the domain's region. Example: https://api.eu.mailgun.net
     #[arg(
         long,
         env = "MAILGUN_BASE_URL",
@@ -195,27 +196,27 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAILGUN_DOMAIN", value_name = "DOMAIN", help_heading = "Mailgun")]
     pub mailgun_domain: Option<String>,
 
-    /// Required. Sending key of that domain. Example: key-example
+    /// Required. Sending key for MAILGUN_DOMAIN. Example: key-example
     #[arg(long, env = "MAILGUN_API_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
     pub mailgun_api_key: Option<String>,
 
-    /// Required. Sender of the mails: an address of MAILGUN_DOMAIN or of the domain above it. In .env, put quotes
-    /// around it. Example: Example Portal <sign-in@mg.example.com>
+    /// Required. Sender of the mails: an address at MAILGUN_DOMAIN or at one of its parent domains. In .env, put the
+    /// value in quotes. Example: Example Portal <sign-in@mg.example.com>
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a worker may send this many mails at
-    /// once. Example: 20/1s
+    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a worker may send a burst of as many
+    /// mails as the number before the slash. Example: 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
 
-    /// Whether Mailgun delivers over TLS only: true or false. With false, mail to a server without TLS goes out in
-    /// plain text. Example: false
+    /// Whether Mailgun delivers over TLS only: true or false. With false, mail to a server without TLS is sent
+    /// unencrypted. Example: false
     #[arg(long, env = "MAILGUN_REQUIRE_TLS", default_value = "true", value_name = "BOOL", help_heading = "Mailgun")]
     pub mailgun_require_tls: String,
 
-    /// Whether Mailgun accepts any certificate of a recipient's server: true or false. With false, Mailgun accepts only
-    /// certificates that it can verify. Example: true
+    /// Whether Mailgun accepts any certificate from a recipient's mail server: true or false. With false, Mailgun
+    /// accepts only certificates that it can verify. Example: true
     #[arg(
         long,
         env = "MAILGUN_SKIP_VERIFICATION",
@@ -225,18 +226,19 @@ pub struct WorkerArguments {
     )]
     pub mailgun_skip_verification: String,
 
-    /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails whose
-    /// final status was not reported. Without it, the worker makes no such queries. Example: key-example-of-events
+    /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails
+    /// whose final status no webhook reported. Without it, the worker makes no such queries. Example:
+    /// key-example-of-events
     #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
     pub mailgun_events_key: Option<String>,
 
-    /// Mailgun API that the worker asks: events is GET /v3/{domain}/events, and logs is its successor, POST
-    /// /v1/analytics/logs. Example: logs
+    /// Mailgun API that the worker queries: events (GET /v3/{domain}/events) or logs (its successor, POST
+    /// /v1/analytics/logs). Example: logs
     #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events", value_name = "NAME", help_heading = "Mailgun")]
     pub mailgun_events_api: String,
 
     /// HTTP proxy for the calls to Supabase and Mailgun. The variable may also be in lower case. Calls to this machine
-    /// never use it. Example: http://proxy.internal:3128
+    /// never use the proxy. Example: http://proxy.internal:3128
     #[arg(long, env = "HTTPS_PROXY", hide_env_values = true, value_name = "URL", help_heading = "Proxy")]
     pub https_proxy: Option<String>,
 
@@ -249,7 +251,7 @@ pub struct WorkerArguments {
     #[arg(long, env = "WORKER_CONCURRENCY", default_value = "64", value_name = "NUMBER", help_heading = "Deliveries")]
     pub worker_concurrency: String,
 
-    /// Seconds after which other workers take over the jobs of a dead worker, 5 to 3600. Example: 30
+    /// Seconds after which other workers take over a dead worker's jobs, 5 to 3600. Example: 30
     #[arg(long, env = "LEASE_SECONDS", default_value = "30", value_name = "SECONDS", help_heading = "Deliveries")]
     pub lease_seconds: String,
 
@@ -257,53 +259,54 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAX_ATTEMPTS", default_value = "20", value_name = "NUMBER", help_heading = "Deliveries")]
     pub max_attempts: String,
 
-    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker logs a warning at
-    /// startup if this is shorter. Example: 12s
+    /// Timeout for one call to Supabase or Mailgun. Supabase itself gives up after ten seconds, so the worker logs a
+    /// warning at startup if this timeout is shorter. Example: 12s
     #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s", value_name = "TIME", help_heading = "Deliveries")]
     pub upstream_timeout: String,
 
-    /// Seconds that running deliveries get to finish after SIGTERM, 0 to 3600. After that, their jobs are handed over to
-    /// other workers. Example: 25
+    /// Time limit in seconds for running deliveries to finish after SIGTERM, 0 to 3600. After that, their jobs are
+    /// handed over to other workers. Example: 25
     #[arg(long, env = "SHUTDOWN_SECONDS", default_value = "25", value_name = "SECONDS", help_heading = "Deliveries")]
     pub shutdown_seconds: String,
 
-    /// Days for which the history of jobs is kept, 1 to 3650. Example: 30
+    /// Number of days for which job history is kept, 1 to 3650. Example: 30
     #[arg(long, env = "RETENTION_DAYS", default_value = "30", value_name = "DAYS", help_heading = "Deliveries")]
     pub retention_days: String,
 }
 
-/// The commands that run instead of delivering mail.
+/// Commands to run instead of delivering mail.
 #[derive(Subcommand)]
 pub enum WorkerCommand {
-    /// Brings the tables up to date and creates the partitions of the coming days. Needs DATABASE_URL only.
+    /// Brings the tables up to date and creates the partitions for the coming days. Needs DATABASE_URL only.
     Migrate,
-    /// Removes a person's address, and all text that was reported about it, from all tables, and prints how many rows
-    /// contained it. Anonymous rows remain, so that counts stay correct. Needs DATABASE_URL only.
+    /// Removes a person's address, and all text that was reported about it, from all tables. Prints how many rows
+    /// contained the address. Anonymous rows remain, so that counts stay correct. Needs DATABASE_URL only.
     Forget {
         /// The address. Example: ann@example.com
         address: String,
     },
-    /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn, FAIL or
-    /// skip, with what to do. Sends no mail. Changes nothing, except that --as replaces the link of one account. Exits with
-    /// 0 if no probe failed, 1 if one did, and 2 if a setting is wrong. Needs all settings of the worker, except with --peer.
+    /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn,
+    /// FAIL or skip, and what to do about it. Sends no mail. Changes nothing, except that --as replaces one account's
+    /// link. Exits with 0 if no probe failed, 1 if any probe failed, and 2 if a setting is wrong. Needs all of the
+    /// worker's settings, except with --peer.
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
     /// Shows what happened to mails: lists jobs, shows everything about one job, or prints changes as they happen. Also
-    /// cancels and retries jobs. Needs DATABASE_URL only; the role magic_link_viewer suffices to look, and
-    /// magic_link_operator to cancel and retry.
+    /// cancels and retries jobs. Needs DATABASE_URL only. The magic_link_viewer role is enough to show jobs. Cancelling
+    /// and retrying need the magic_link_operator role.
     ///
-    /// Exit codes: 0 found, done, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no
-    /// such job; 4 at least one job was not cancelled or retried.
+    /// Exit codes: 0 success; 1 database error; 2 wrong argument or setting; 3 no such job; 4 at least one job was not
+    /// cancelled or retried.
     #[command(subcommand)]
     Jobs(JobsCommand),
-    /// Pauses mail, one upstream or one portal on all workers, for a limited time, or lists what is paused. Mails that have not
-    /// yet been handed to Mailgun wait. Needs DATABASE_URL only, with the role magic_link_operator.
+    /// Pauses mail, one upstream or one portal on all workers, for a limited time, or lists what is paused. Affected
+    /// mails that have not yet been handed to Mailgun wait. Needs DATABASE_URL only, with the magic_link_operator role.
     Pause(PauseArguments),
-    /// Ends a pause at once. Exits with 3 if nothing of this name is paused. Needs DATABASE_URL only, with the role
-    /// magic_link_operator.
+    /// Ends a pause immediately. Exits with 3 if the target is not paused. Needs DATABASE_URL only, with the
+    /// magic_link_operator role.
     Resume(ResumeArguments),
-    /// Shows the mails before anybody gets one.
+    /// Previews the mails, or sends a test mail.
     #[command(subcommand)]
     Mail(MailCommand),
     /// Prints an example .env for both programs: every setting with an explanation, and a new LINK_SEALING_KEY.
@@ -311,14 +314,14 @@ pub enum WorkerCommand {
     ExampleEnv,
 }
 
-/// The commands about mails.
+/// The subcommands of `mail`.
 #[derive(Subcommand)]
 pub enum MailCommand {
-    /// Writes the mails of every portal, language and style into a folder, as text and as HTML with their headers, and
-    /// index.html, which shows them side by side in light and dark mode. Needs no settings. MAIL_TEMPLATES adds your own words
-    /// and templates.
+    /// Writes the mails of every portal, language and style to a folder, as text and as HTML, with their headers. Also
+    /// writes index.html, which shows the mails side by side in light and dark mode. Needs no settings. MAIL_TEMPLATES
+    /// adds your own words and templates.
     Preview {
-        /// The folder. Its files of the same names are replaced. Example: /tmp/mails
+        /// The folder to write to. Existing files with the same names are overwritten. Example: /tmp/mails
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
         /// Only this language. Example: de
@@ -331,13 +334,14 @@ pub enum MailCommand {
         #[arg(long, value_name = "ID")]
         portal: Option<String>,
     },
-    /// Sends one example mail through Mailgun and prints its id. The mail says that it is a test, and its link signs nobody in.
-    /// Needs the settings of Mailgun.
+    /// Sends one example mail through Mailgun and prints its id. The mail says that it is a test, and its link does not
+    /// sign anybody in. Needs the Mailgun settings.
     SendTest {
         /// The recipient. Example: ann@example.com
         #[arg(long, value_name = "ADDRESS")]
         to: String,
-        /// The language. Without it, the portal's default, or English. Example: de
+        /// The language of the mail. By default, the portal's default language, or English if the portal has none.
+        /// Example: de
         #[arg(long, value_name = "TAG")]
         language: Option<String>,
         /// The style.
@@ -349,8 +353,8 @@ pub enum MailCommand {
     },
 }
 
-/// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,
-/// and MAIL_FROM, which is an address.
+/// The settings that the log may show. Keys are left out, as are the URLs of the database and the proxy, which may
+/// contain passwords, and MAIL_FROM, which is an address.
 const PUBLIC: [&str; 29] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
@@ -384,8 +388,8 @@ const PUBLIC: [&str; 29] = [
 ];
 
 impl WorkerArguments {
-    /// The settings that differ from their defaults, for the first line of the log. Only those that hold no secret and
-    /// no address of a person.
+    /// Lists the settings that differ from their defaults, for the first line of the log. Leaves out settings that
+    /// contain secrets or people's addresses.
     #[must_use]
     pub fn changed(matches: &ArgMatches) -> String {
         changed_settings(&Self::command(), matches, &PUBLIC)

@@ -13,34 +13,34 @@ use words::WordsFolder;
 
 use super::{CheckArguments, WorkerArguments, WorkerSettings, links::given, portals::read_file};
 
-/// What the command checks, and how.
+/// What `magic-link-worker check` checks, and how.
 pub struct CheckSettings {
-    /// The settings of the worker.
+    /// The worker's settings.
     pub worker: WorkerSettings,
     /// `PUBLIC_URL`.
     pub public_url: Option<PublicUrl>,
-    /// `JOB_DEADLINE`, if it is known.
+    /// `JOB_DEADLINE`, if it was given.
     pub job_deadline: Option<Duration>,
-    /// The callbacks of the portals, as far as they are known.
+    /// The portals' known callbacks.
     pub callbacks: Vec<CheckedCallback>,
-    /// The domains of all senders, without repetitions. The first one is that of `MAIL_FROM`.
+    /// The domains of all senders, without duplicates. The domain of `MAIL_FROM` comes first.
     pub sender_domains: Vec<String>,
     /// The account to request a real link for.
     pub account: Option<Email>,
-    /// The DNS server to ask. `None` for the system's.
+    /// The DNS server to query. If `None`, the system's DNS server is used.
     pub dns_server: Option<SocketAddr>,
     /// Whether to print JSON.
     pub is_json: bool,
 }
 
-/// A callback to compare with Supabase's redirect allow list.
+/// A callback to check against Supabase's redirect allow list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedCallback {
-    /// The portal in `PORTALS_FILE`.
+    /// The id of the portal in `PORTALS_FILE`, if any.
     pub portal: Option<String>,
-    /// Origin and path. For an origin with a wildcard, an example.
+    /// Origin and path. If the allowed origin contains a wildcard, this is a matching example.
     pub url: String,
-    /// Origin and path as an entry of the allow list, with the wildcard.
+    /// Origin and path as an entry for the allow list, including any wildcard.
     pub entry: String,
     /// Whether the portal's links go through Supabase. If they do not, the allow list does not matter.
     pub leads_through_supabase: bool,
@@ -80,12 +80,12 @@ impl CheckSettings {
     }
 }
 
-/// An optional value, or `None` if it was given and is invalid.
+/// `Some` with the value, or `Some(None)` if none was given. `None` if the given value is invalid.
 fn valid<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     value.map_or(Some(None), |value| value.map(Some))
 }
 
-/// The portals of `PORTALS_FILE`. Empty without a file.
+/// The portals in `PORTALS_FILE`. Empty if `PORTALS_FILE` is not set.
 fn read_portals(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Vec<Portal>> {
     let Some(file) = given(arguments.portals_file.as_deref()) else { return Some(vec![]) };
     let words = WordsFolder::from_setting(arguments.mail_templates.as_deref()).ok();
@@ -151,7 +151,7 @@ fn domain_of(sender: &str) -> String {
 /// Parses an IP address, with or without a port.
 fn parse_server(text: &str) -> Result<SocketAddr, String> {
     let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
-    address.map_err(|_| format!("`{text}` is not an IP address, with or without a port"))
+    address.map_err(|_| format!("`{text}` must be an IP address, optionally with a port"))
 }
 
 #[cfg(test)]

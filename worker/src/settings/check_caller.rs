@@ -1,4 +1,4 @@
-//! The question of `magic-link-worker check --peer`: whose limit does a request count against?
+//! The options of `magic-link-worker check --peer`, which shows whose rate limit a request counts against.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,21 +12,21 @@ use program::SettingErrors;
 
 use super::CheckArguments;
 
-/// A request that an operator describes, and the settings by which the api finds its client.
+/// A request that an operator describes, and the api's settings for finding a request's client.
 pub struct CallerQuestion {
-    /// The api's settings.
+    /// Finds the client, as configured by the api's settings.
     pub finder: ClientIpFinder,
     /// The address from which the request reaches the api.
     pub peer: IpAddr,
-    /// The headers of the request that were given.
+    /// The headers of the request, as the operator gave them.
     pub headers: HeaderMap,
     /// Whether to print JSON.
     pub is_json: bool,
 }
 
 impl CallerQuestion {
-    /// Parses the options, and the settings of the api that they concern. Adds an error for each fault. No error shows the value of
-    /// a header.
+    /// Parses the options and the api's settings. Adds an error for each fault. The error messages never contain the
+    /// value of a header.
     pub fn read(options: &CheckArguments, errors: &mut SettingErrors) -> Option<Self> {
         let settings = CallerSettings {
             trusted_proxies: &options.trusted_proxies,
@@ -51,7 +51,9 @@ fn read_headers(texts: &[OsString], errors: &mut SettingErrors) -> Option<Header
         let parsed = parse_header(text).map_err(|problem| format!("header {number} {problem}"));
         let parsed = errors.read("--from-header", EXAMPLE_HEADER, parsed);
         headers = headers.zip(parsed).and_then(|(mut headers, (name, value))| {
-            let added = headers.try_append(name, value).map_err(|_| format!("header {number} is one too many"));
+            let added = headers
+                .try_append(name, value)
+                .map_err(|_| format!("header {number} exceeds the maximum number of headers"));
             errors.read("--from-header", EXAMPLE_HEADER, added).map(|_| headers)
         });
     }
@@ -63,7 +65,7 @@ fn parse_header(text: &OsStr) -> Result<(HeaderName, HeaderValue), &'static str>
     let text = text.as_bytes();
     let colon = text.iter().position(|byte| *byte == b':').ok_or("has no colon after its name")?;
     let (name, value) = (text[..colon].trim_ascii_start(), text[colon + 1..].trim_ascii());
-    let name = HeaderName::from_bytes(name).map_err(|_| "has a name that no header can have")?;
+    let name = HeaderName::from_bytes(name).map_err(|_| "has an invalid name")?;
     let value = HeaderValue::from_bytes(value)
         .map_err(|_| "contains a control character, such as a line break: pass each header in its own --from-header")?;
     Ok((name, value))
@@ -87,9 +89,9 @@ mod tests {
         for (text, problem) in [
             ("198.51.100.3", "has no colon"),
             ("", "has no colon"),
-            (": 198.51.100.3", "has a name"),
-            ("X-Forwarded-For : 198.51.100.3", "has a name"),
-            ("GET / HTTP/1.1\r\nHost: x", "has a name"),
+            (": 198.51.100.3", "has an invalid name"),
+            ("X-Forwarded-For : 198.51.100.3", "has an invalid name"),
+            ("GET / HTTP/1.1\r\nHost: x", "has an invalid name"),
             ("X-Forwarded-For: a\r\nX-Real-IP: b", "contains a control character"),
             ("X-Forwarded-For: \u{1b}[2J", "contains a control character"),
         ] {

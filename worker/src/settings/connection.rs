@@ -10,10 +10,11 @@ use rustls::{
 
 use super::ProxySettings;
 
-/// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are trusted.
+/// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are
+/// trusted.
 #[derive(Clone, Default)]
 pub struct ConnectionSettings {
-    /// The proxy for all calls except those to this machine.
+    /// The proxy, if any. Calls to this machine and to the hosts in `NO_PROXY` do not use it.
     pub proxy: Option<ProxySettings>,
     /// Certificate authorities that are trusted for this upstream in addition to the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
@@ -30,11 +31,11 @@ pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static
         let number = index + 1;
         store
             .add(certificate.clone())
-            .map_err(|_| format!("certificate {number} of `{path}` is not a certificate of a certificate authority"))?;
+            .map_err(|_| format!("certificate {number} in `{path}` is not a valid CA certificate"))?;
         certificates.push(certificate);
     }
     if certificates.is_empty() {
-        return Err(format!("`{path}` contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"));
+        return Err(format!("`{path}` contains no PEM certificate (-----BEGIN CERTIFICATE-----)"));
     }
     Ok(certificates)
 }
@@ -56,14 +57,14 @@ mod tests {
     }
 
     #[test]
-    fn every_certificate_of_a_file_is_read() {
+    fn every_certificate_in_a_file_is_read() {
         assert_eq!(read(CA), Ok(1));
         assert_eq!(read(&format!("# ours\n{CA}\n{KEY}{SERVER}")), Ok(2));
     }
 
     #[test]
-    fn a_file_without_a_usable_certificate_says_why() {
-        let empty = "`FILE` contains no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+    fn a_file_without_a_usable_certificate_is_rejected_with_the_reason() {
+        let empty = "`FILE` contains no PEM certificate (-----BEGIN CERTIFICATE-----)";
         for text in ["", KEY, "no certificate"] {
             assert_eq!(read(text), Err(empty.to_owned()));
         }
@@ -71,7 +72,7 @@ mod tests {
         assert_eq!(read(&broken), Err("`FILE` is not well-formed PEM".to_owned()));
         let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let error = read(&format!("{CA}{not_der}")).unwrap_err();
-        assert!(error == "certificate 2 of `FILE` is not a certificate of a certificate authority", "{error}");
+        assert!(error == "certificate 2 in `FILE` is not a valid CA certificate", "{error}");
         let error = read_certificates("/nowhere/ca.pem").unwrap_err();
         assert!(error.starts_with("`/nowhere/ca.pem` cannot be read: "), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The limits of deliveries: durations and counts.
+//! Limits on deliveries: durations and counts.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::WorkerArguments;
 /// Minimum remaining lifetime of a link that is mailed. Also the shortest `o:deliver-within` that Mailgun accepts.
 pub const MIN_LINK_LIFETIME: Duration = Duration::from_mins(5);
 
-/// Durations and counts.
+/// The durations and counts that limit deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a link works: Supabase's MAILER_OTP_EXP.
+    /// How long a link works. Must be the same as Supabase's MAILER_OTP_EXP.
     pub link_lifetime: Duration,
     /// Maximum number of deliveries at a time.
     pub concurrency: usize,
@@ -21,11 +21,11 @@ pub struct Limits {
     pub lease: Duration,
     /// Number of attempts after which a job fails.
     pub max_attempts: i16,
-    /// Timeout of one call to an upstream, from the connection to the last byte of the response.
+    /// Timeout for one call to an upstream. It covers everything from connecting to the last byte of the response.
     pub upstream_timeout: Duration,
     /// How long a shutdown waits for running deliveries to finish.
     pub shutdown: Duration,
-    /// Days for which the history of jobs is kept.
+    /// Number of days for which job history is kept.
     pub retention_days: u64,
 }
 
@@ -54,6 +54,7 @@ fn parse_link_lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse_duration(text)?;
     if lifetime > MIN_LINK_LIFETIME { Ok(lifetime) } else { Err("must be more than 5m".to_owned()) }
 }
+
 /// Reads `UPSTREAM_TIMEOUT`.
 pub(super) fn read_upstream_timeout(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Duration> {
     errors.read("UPSTREAM_TIMEOUT", "12s", parse_duration(&arguments.upstream_timeout))

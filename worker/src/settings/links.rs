@@ -12,15 +12,16 @@ const PUBLIC_URL: &str = "https://login.example.com";
 /// The settings for links. Has no `Debug`, because it contains keys.
 #[derive(Clone)]
 pub struct LinkSettings {
-    /// What links lead to and which codes mails show, unless a portal says otherwise.
+    /// What links lead to and which codes mails show, unless a portal has its own settings.
     pub default: PortalLinks,
-    /// The style `confirm`, for portals that choose it. `None` if `PUBLIC_URL` or `CONFIRM_KEY` is not set.
+    /// The `confirm` style, for portals that choose it. `None` if `PUBLIC_URL` or `CONFIRM_KEY` is not set.
     confirm: Option<LinkStyle>,
-    /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
+    /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to retry mails that were first sent before the style
+    /// was changed.
     pub confirm_keys: Option<ConfirmKeys>,
 }
 
-/// What the links of one portal lead to, and which codes its mails show.
+/// What one portal's links lead to, and which codes its mails show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortalLinks {
     /// What links lead to.
@@ -29,17 +30,17 @@ pub struct PortalLinks {
     pub mail_code: MailCode,
 }
 
-/// What the links of new mails lead to.
+/// What the links in new mails lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkStyle {
     /// The api's confirm page, where a button takes the person to Supabase.
     Confirm {
-        /// The api's address.
+        /// The api's public URL.
         public_url: PublicUrl,
-        /// The key that encrypts new links.
+        /// The id of the key that encrypts the payloads of new links.
         key: KeyId,
     },
-    /// Supabase's verify address.
+    /// Supabase's verify URL.
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
@@ -59,8 +60,8 @@ impl LinkStyle {
         }
     }
 
-    /// Whether the link takes the person through Supabase's verify address. If it does not, Supabase's settings for that
-    /// address and for redirects have no effect on the link.
+    /// Whether the link takes the person through Supabase's verify URL. If not, Supabase's settings for that URL and
+    /// for redirects have no effect on the link.
     #[must_use]
     pub fn leads_through_supabase(&self) -> bool {
         matches!(self, Self::Confirm { .. } | Self::Verify)
@@ -82,9 +83,10 @@ impl LinkSettings {
             None if public_url.is_none() && confirm_keys.is_none() => LinkStyle::Verify,
             None | Some(LinkStyleName::Confirm) => {
                 let why = if name.is_some() {
-                    "is missing: LINK_STYLE=confirm needs it"
+                    "is missing: LINK_STYLE=confirm needs both PUBLIC_URL and CONFIRM_KEY"
                 } else {
-                    "is missing: set both PUBLIC_URL and CONFIRM_KEY, set neither, or set LINK_STYLE to a style other than confirm"
+                    "is missing: set both PUBLIC_URL and CONFIRM_KEY, set neither, or set LINK_STYLE to a style other \
+                     than confirm"
                 };
                 if public_url.is_none() {
                     errors.add("PUBLIC_URL", PUBLIC_URL, why.to_owned());
@@ -106,7 +108,7 @@ impl LinkSettings {
         Some(Self { default: PortalLinks { style, mail_code }, confirm, confirm_keys })
     }
 
-    /// The style with this name. `None` for confirm if `PUBLIC_URL` or `CONFIRM_KEY` is not set.
+    /// The style with this name. `None` if the name is `confirm` and `PUBLIC_URL` or `CONFIRM_KEY` is not set.
     pub(super) fn style(&self, name: LinkStyleName) -> Option<LinkStyle> {
         match name {
             LinkStyleName::Confirm => self.confirm.clone(),
@@ -121,12 +123,12 @@ fn confirm(public_url: &PublicUrl, keys: &ConfirmKeys) -> LinkStyle {
     LinkStyle::Confirm { public_url: public_url.clone(), key: keys.current() }
 }
 
-/// The value of an optional setting, without surrounding white space. `None` if the value is empty or left out.
+/// The value of an optional setting, without surrounding white space. `None` if the value is empty or missing.
 pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The value of an optional setting: `Some(None)` if the setting is left out, `None` if its value is invalid.
+/// The value of an optional setting: `Some(None)` if the setting is missing, `None` if its value is invalid.
 fn optional<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
     match parsed {
         None => Some(None),

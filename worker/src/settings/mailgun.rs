@@ -15,34 +15,34 @@ use super::{
 
 /// The settings for Mailgun.
 pub struct MailgunClientSettings {
-    /// Mailgun's API in the region of the domain.
+    /// The base URL of Mailgun's API in the domain's region.
     pub url: Url,
     /// The sending domain.
     pub domain: String,
-    /// A key that may send mail. A sending key of the domain is sufficient.
+    /// A key that is allowed to send mail. A sending key for the domain is sufficient.
     pub key: SecretString,
-    /// Sender of the mail: `Name <address>` or an address.
+    /// The sender for portals without their own sender: `Name <address>` or an address.
     pub from: String,
     /// How to connect to Mailgun.
     pub connection: ConnectionSettings,
-    /// Whether Mailgun may deliver only over TLS.
+    /// Whether Mailgun must deliver over TLS.
     pub require_tls: bool,
-    /// Whether Mailgun accepts any certificate of a recipient's server.
+    /// Whether Mailgun accepts any certificate from a recipient's mail server.
     pub skip_verification: bool,
     /// Maximum rate at which this worker sends mail.
     pub rate: Quota,
-    /// A key that may read events, and read and delete suppressions.
+    /// A key that is allowed to read events, and to read and delete suppressions.
     pub events_key: Option<SecretString>,
     /// The Mailgun API to read events from.
     pub events_api: EventsApi,
 }
 
-/// Mailgun's two APIs that return the events of a mail.
+/// Mailgun's two APIs that return a mail's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsApi {
-    /// `GET /v3/{domain}/events`: deprecated, but its filter by Message-Id is documented.
+    /// `GET /v3/{domain}/events`: deprecated, but Mailgun documents its filter by Message-Id.
     Events,
-    /// `POST /v1/analytics/logs`, its successor.
+    /// `POST /v1/analytics/logs`: the successor to the events API. Mailgun does not document its filter attributes.
     Logs,
 }
 
@@ -65,7 +65,7 @@ impl MailgunClientSettings {
         errors: &mut SettingErrors,
     ) -> Option<Self> {
         const URL: &str = "https://api.eu.mailgun.net";
-        const KEY: &str = "a sending key of the domain";
+        const KEY: &str = "a sending key for the domain";
         const FROM: &str = "Example Portal <sign-in@mg.example.com>";
         let url = errors.read("MAILGUN_BASE_URL", URL, upstream_url(&arguments.mailgun_base_url));
         let domain = errors
@@ -97,8 +97,8 @@ impl MailgunClientSettings {
         })
     }
 
-    /// Whether the sender's domain is the sending domain or a parent domain of it. If it is not, the domain in `From` does not
-    /// match the domain that signs the mail, and receivers may treat the mail as forged (DMARC, RFC 7489 §3.1).
+    /// Whether the domain in `From` is `MAILGUN_DOMAIN`, which signs the mail, or one of its parent domains. If not,
+    /// the two domains might not be aligned, and receivers might treat the mail as forged (DMARC, RFC 7489 §3.1).
     #[must_use]
     pub fn is_sender_aligned(&self) -> bool {
         is_aligned(&self.from, &self.domain)

@@ -1,5 +1,5 @@
-//! The portals in whose names mails are sent: `PORTALS_FILE`, or the only portal, which the environment describes. On
-//! SIGHUP, the file is read again.
+//! The portals on whose behalf mails are sent: those in `PORTALS_FILE`, or the single portal that the environment
+//! describes. SIGHUP reloads the file.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::mail::{look::Look, look_set::LookSet};
 
 const FILE: (&str, &str) = ("PORTALS_FILE", "/etc/magic-link/portals.toml");
 
-/// A portal, as the worker sends its mails.
+/// The settings that determine a portal's mails.
 #[derive(Clone)]
 pub struct MailPortal {
     /// What links lead to, and which codes mails show.
@@ -31,13 +31,13 @@ pub struct MailPortal {
 pub struct MailPortals {
     /// The portal of jobs that were added without `PORTALS_FILE`.
     default: Arc<MailPortal>,
-    /// The portals of the file by id. `None` without a file.
+    /// The portals in the file, by id. `None` if there is no file.
     by_id: Option<HashMap<String, Arc<MailPortal>>>,
 }
 
 impl MailPortals {
-    /// The portal with this id, or the portal that the environment describes if there is no id. `None` if the worker does not
-    /// know the portal.
+    /// The portal with this id, or the portal that the environment describes if there is no id. `None` if no portal
+    /// with this id is configured.
     #[must_use]
     pub fn find(&self, id: Option<&str>) -> Option<&Arc<MailPortal>> {
         match id {
@@ -52,13 +52,13 @@ impl MailPortals {
         &self.default
     }
 
-    /// Number of portals. 1 without a file.
+    /// Number of portals; 1 if there is no file.
     #[must_use]
     pub fn count(&self) -> usize {
         self.by_id.as_ref().map_or(1, HashMap::len)
     }
 
-    /// The ids of the file's portals, sorted. `None` without a file.
+    /// The sorted ids of the portals in the file. `None` if there is no file.
     #[must_use]
     pub fn ids(&self) -> Option<Vec<String>> {
         let mut ids: Vec<String> = self.by_id.as_ref()?.keys().cloned().collect();
@@ -67,7 +67,7 @@ impl MailPortals {
     }
 }
 
-/// The portals of a file, each with what its links lead to.
+/// The portals in a file, each with its link settings.
 pub(super) type FilePortals = Vec<(Portal, PortalLinks)>;
 
 /// Reads only the file, without checking it against other settings. Adds an error for each fault.
@@ -85,7 +85,7 @@ pub struct PortalsSource {
 }
 
 impl PortalsSource {
-    /// Keeps the settings that stay the same until the program ends.
+    /// Stores the settings that do not change while the program runs.
     pub(super) fn new(
         arguments: &WorkerArguments,
         links: LinkSettings,
@@ -96,14 +96,15 @@ impl PortalsSource {
         Self { file, links, mailgun_domain, link_lifetime }
     }
 
-    /// Reads the portals, and what their links lead to; `Some(None)` without a file. `words` are those of `MAIL_TEMPLATES`, if
-    /// they have no faults. Adds an error for each fault, and returns `None` if there is any.
+    /// Reads the portals and their link settings. Returns `Some(None)` if there is no file. `words` are the words in
+    /// `MAIL_TEMPLATES`, or `None` if they have faults. Adds an error for each fault, and returns `None` if there are
+    /// any.
     pub(super) fn read(&self, words: Option<&WordsFolder>, errors: &mut SettingErrors) -> Option<Option<FilePortals>> {
         let Some(file) = &self.file else { return Some(None) };
         errors.read_all(FILE.0, FILE.1, self.read_checked(file, words)).map(Some)
     }
 
-    /// The portals that [`read`](Self::read) has returned, with their looks.
+    /// Adds the looks to the portals that [`read`](Self::read) returned.
     pub(super) fn with_looks(&self, portals: Option<FilePortals>, looks: &LookSet) -> MailPortals {
         let with_look = |id: Option<&str>, links| Arc::new(MailPortal { links, look: Arc::clone(looks.of_portal(id)) });
         let of_portal = |(portal, links): (Portal, PortalLinks)| {
@@ -137,7 +138,7 @@ impl PortalsSource {
         Err(faults)
     }
 
-    /// Fills in from the environment what the file leaves out.
+    /// A portal's link settings. Settings that are missing from the file are taken from the environment.
     fn links_of(&self, portal: &Portal) -> Result<PortalLinks, Fault> {
         let defaults = &self.links.default;
         let style = match portal.link_style {

@@ -1,5 +1,5 @@
-//! `HTTPS_PROXY` and `NO_PROXY`: the proxy for calls to the upstreams. Calls to this machine never use the proxy. Plain http is
-//! allowed only for this machine, so `HTTP_PROXY` would have no effect and is not read.
+//! `HTTPS_PROXY` and `NO_PROXY`: the proxy for calls to the upstreams. Calls to this machine never use the proxy. Plain
+//! http is allowed only for this machine, so `HTTP_PROXY` would have no effect and is not read.
 
 use std::env;
 
@@ -25,9 +25,11 @@ pub struct ProxySettings {
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
 impl ProxySettings {
-    /// `None` if no proxy is set, or if an error was added.
+    /// Reads the proxy settings. Returns `None` if no proxy is set, or if its URL is invalid. Adds an error for an
+    /// invalid URL.
     pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
-        // Both spellings are common, and clap supports only one variable per setting.
+        // Upper-case and lower-case names are both common, but clap supports only one variable per setting. So read the
+        // lower-case variables here.
         let (variable, url) =
             first_set([("HTTPS_PROXY", arguments.https_proxy.clone()), ("https_proxy", env::var("https_proxy").ok())])?;
         let no_proxy = [("NO_PROXY", arguments.no_proxy.clone()), ("no_proxy", env::var("no_proxy").ok())];
@@ -35,11 +37,11 @@ impl ProxySettings {
         errors.read(variable, "http://proxy.internal:3128", Self::parse(&url, &direct))
     }
 
-    /// The error messages never contain the URL.
+    /// Parses the URL of a proxy. The error messages never contain the URL.
     fn parse(text: &str, direct: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let url = Url::parse(&url).map_err(|_| "is not the URL of a proxy")?;
+        let url = Url::parse(&url).map_err(|_| "is not a valid proxy URL")?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("must be the URL of an HTTP proxy, beginning with http:// or https://");
         }
@@ -47,12 +49,12 @@ impl ProxySettings {
             return Err("must be only the address of a proxy, without a path, query or fragment");
         }
         // If reqwest could not parse the URL, it would silently connect without the proxy.
-        url.as_str().parse::<Uri>().map_err(|_| "is not the URL of a proxy")?;
+        url.as_str().parse::<Uri>().map_err(|_| "is not a valid proxy URL")?;
         let address = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
         Ok(Self { url: String::from(url).into(), direct: format!("{direct},{THIS_MACHINE}"), address })
     }
 
-    /// The password in the URL, as it is written there. `None` if there is none.
+    /// The password in the URL, still percent-encoded. `None` if the URL contains no password.
     pub(crate) fn password(&self) -> Option<SecretString> {
         Url::parse(self.url.expose_secret()).ok().and_then(|url| Some(url.password()?.into()))
     }
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_proxy_is_refused_without_showing_it() {
+    fn an_invalid_proxy_url_is_rejected_and_not_shown() {
         for text in [
             "socks5://ann:sesame@proxy.internal",
             "ftp://ann:sesame@proxy.internal",

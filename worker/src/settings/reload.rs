@@ -1,4 +1,4 @@
-//! The settings that are files: SIGHUP reads them again while the worker runs.
+//! The settings in `PORTALS_FILE` and `MAIL_TEMPLATES`. SIGHUP reloads these files while the worker runs.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use crate::mail::{brand::Brand, look_set::LookSet};
 
 const TEMPLATES: (&str, &str) = ("MAIL_TEMPLATES", "/etc/magic-link/templates");
 
-/// Where the files are.
+/// Where to read the files from.
 #[derive(Clone)]
 pub struct ReloadSource {
     mail_templates: Option<String>,
     portals: PortalsSource,
 }
 
-/// What the files contain. Clones share it.
+/// The contents of the files. Clones share the contents.
 #[derive(Clone)]
 pub struct ReloadableSettings {
-    /// How the mails of each portal look.
+    /// How each portal's mails look.
     pub looks: LookSet,
-    /// The portals in whose names mails are sent.
+    /// The portals on whose behalf mails are sent.
     pub portals: MailPortals,
 }
 
 impl ReloadSource {
-    /// The files that the settings name.
+    /// The files that the settings specify.
     pub(super) fn new(arguments: &WorkerArguments, portals: PortalsSource) -> Self {
         Self { mail_templates: arguments.mail_templates.clone(), portals }
     }
@@ -46,7 +46,7 @@ impl ReloadSource {
     }
 }
 
-/// Reads and checks only what determines how mails look, for commands that need no other settings.
+/// Reads and checks only the files that determine how mails look, without checking them against other settings.
 pub fn read_looks(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<LookSet> {
     let templates = arguments.mail_templates.as_deref();
     let words = WordsFolder::from_setting(templates).ok();
@@ -58,8 +58,8 @@ pub fn read_looks(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Op
     read_looks_for(templates, brands, errors)
 }
 
-/// Reads the words and templates of these portals. Adds an error for each fault. If the portals are not known (`None`), only
-/// the files that concern all portals are checked.
+/// Reads the words and templates of these portals. Adds an error for each fault. If the portals are unknown (`None`),
+/// only the files that concern all portals are checked.
 fn read_looks_for(templates: Option<&str>, brands: Option<Vec<Brand>>, errors: &mut SettingErrors) -> Option<LookSet> {
     let Some(brands) = brands else {
         let of_all = LookSet::read_common(templates);

@@ -17,7 +17,7 @@ use super::{
 pub struct SupabaseClientSettings {
     /// The project's URL, without `/auth/v1`.
     pub url: Url,
-    /// The JWT of the service role, or an `sb_secret_…` key.
+    /// The service role's JWT, or an `sb_secret_…` key.
     pub key: SecretString,
     /// Origins that links may lead to, serialised as browsers serialise them.
     pub link_origins: Vec<String>,
@@ -32,9 +32,10 @@ pub struct SupabaseClientSettings {
 /// What happens to a request for an unknown address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signups {
-    /// Supabase creates an account, and the link is mailed: `generate_link` with type `magiclink` does this.
+    /// Supabase creates an account when the worker calls `generate_link` with the type `magiclink`, and the link is
+    /// mailed.
     Allow,
-    /// Nothing is created or mailed.
+    /// For an unknown address, Supabase creates nothing, and no mail is sent.
     Deny,
 }
 

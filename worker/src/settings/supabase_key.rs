@@ -1,5 +1,5 @@
-//! Parses `SUPABASE_SERVICE_ROLE_KEY`. Supabase's dashboard shows all of a project's keys side by side, but only some of the
-//! keys may create links.
+//! Parses `SUPABASE_SERVICE_ROLE_KEY`. Supabase's dashboard shows all of a project's keys side by side, but only some
+//! of the keys may create links.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::values::header_secret;
 
-/// Parses the key. Rejects public keys, which are meant for browsers, because Supabase would refuse every call with such a key.
+/// Parses the key. Rejects public keys, which are meant for browsers, because Supabase would refuse every call with
+/// such a key.
 ///
 /// # Errors
 /// What is wrong with the key. The message does not contain the key.
@@ -18,14 +19,14 @@ pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
     }
     match jwt_role(key).as_deref() {
         Some("") => Err(format!("is a JWT without a role, {REQUIRED_KEY}")),
-        Some(role @ ("anon" | "authenticated")) => Err(format!("is the key of the role {role}, {REQUIRED_KEY}")),
-        // A setting of Supabase Auth (JWT_ADMIN_ROLES) may allow other roles to create links.
+        Some(role @ ("anon" | "authenticated")) => Err(format!("is a key for the {role} role, {REQUIRED_KEY}")),
+        // A setting of Supabase Auth (JWT_ADMIN_ROLES) can allow other roles to create links.
         _ => Ok(header_secret(key)?),
     }
 }
 
 const REQUIRED_KEY: &str =
-    "which is not allowed to create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
+    "which is not allowed to create links: set the secret key (sb_secret_…) or the service_role JWT";
 
 /// The role in a JWT; empty if the JWT has no role. `None` if the key is not a JWT. Does not check the signature.
 fn jwt_role(key: &str) -> Option<String> {
@@ -33,7 +34,8 @@ fn jwt_role(key: &str) -> Option<String> {
     payload.is_object().then(|| payload["role"].as_str().unwrap_or_default().to_owned())
 }
 
-/// The project that a key of supabase.com belongs to: the first part of the project's host. `None` if the key does not say.
+/// The project that a key from supabase.com belongs to: the first part of the project's host. `None` if the key does
+/// not contain the project.
 pub(crate) fn project_of_key(key: &SecretString) -> Option<String> {
     let payload = jwt_payload(key.expose_secret())?;
     let project = payload["ref"].as_str()?;
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_supabase_com_names_its_project() {
+    fn the_project_is_read_from_a_supabase_com_key() {
         for (key, project) in [
             (jwt(r#"{"role":"service_role","ref":"abcdefghijklmnopqrst"}"#), Some("abcdefghijklmnopqrst")),
             (jwt(r#"{"role":"service_role"}"#), None),
@@ -86,8 +88,8 @@ mod tests {
     fn a_key_that_may_not_create_links_is_rejected_and_not_shown() {
         for (key, start) in [
             ("sb_publishable_abc".to_owned(), "is a publishable key, which"),
-            (jwt(r#"{"iss":"supabase","role":"anon"}"#), "is the key of the role anon, which"),
-            (jwt(r#"{"role":"authenticated"}"#), "is the key of the role authenticated, which"),
+            (jwt(r#"{"iss":"supabase","role":"anon"}"#), "is a key for the anon role, which"),
+            (jwt(r#"{"role":"authenticated"}"#), "is a key for the authenticated role, which"),
             (jwt(r#"{"role":""}"#), "is a JWT without a role, which"),
             (jwt(r#"{"role":1}"#), "is a JWT without a role, which"),
             (jwt("{}"), "is a JWT without a role, which"),

@@ -1,12 +1,13 @@
-//! Parsers of single values. Their error messages are for the person who wrote the setting, and never contain a secret.
+//! Parsers for single values. Their error messages are for the person who wrote the setting, and never contain a
+//! secret.
 
 use std::net::IpAddr;
 
 use secrecy::SecretString;
 use url::{Host, Url};
 
-/// Parses the base URL of an upstream. The URL must use https, or http on this machine, because keys and links are sent to it.
-/// The result ends with `/`, so that paths can be joined to it.
+/// Parses the base URL of an upstream. The URL must use https, or http on this machine, because keys and links are sent
+/// to it. The result ends with `/`, so that paths can be joined to it.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     let text = text.trim();
     let mut url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
@@ -19,8 +20,8 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
         return Err("must be a plain URL: no user, no query, no fragment".to_owned());
     }
     let path = url.path().trim_end_matches('/').to_owned();
-    if path.ends_with("/auth/v1") || path.ends_with("/v3") {
-        return Err(format!("must not end with {path}: the worker adds this"));
+    if let Some(end) = ["/auth/v1", "/v3"].into_iter().find(|end| path.ends_with(*end)) {
+        return Err(format!("must not end with {end}: the worker adds this path"));
     }
     url.set_path(&format!("{path}/"));
     Ok(url)
@@ -40,12 +41,13 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let url = upstream_url(text)?;
     if url.path() != "/" {
-        return Err(format!("`{}` is more than an origin", text.trim()));
+        return Err(format!("`{}` is not an origin: it must not contain a path", text.trim()));
     }
     Ok(url.origin().ascii_serialization())
 }
 
-/// Parses a sending domain. Rejects a slash, because Mailgun would then respond with 200 without sending anything.
+/// Parses a sending domain. Rejects a domain with a slash, because Mailgun would respond with 200 without sending
+/// anything.
 pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     let domain = text.trim().to_ascii_lowercase();
     let plain = domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
@@ -55,13 +57,13 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// Parses a key that is sent in a header. It must be visible ASCII.
+/// Parses a key that is sent in a header. The key must consist of visible ASCII characters.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     let key = text.trim();
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(key.into())
     } else {
-        Err("contains a character that no key can have")
+        Err("contains a character that is not allowed in a key, such as a space")
     }
 }
 

@@ -1,6 +1,6 @@
-//! Checks every 2.5 seconds that results can be recorded: that the pool and each committer can connect to a server that accepts
-//! writes, that the tables match this version, and that no pooler is in transaction mode. While a check fails, the worker
-//! claims no jobs and is not ready.
+//! Checks about every 2.5 seconds, and more often during an outage, that results can be recorded: that the pool and
+//! each committer can connect to a server that accepts writes, that the tables match this version, and that no pooler
+//! is in transaction mode. While the check fails, the worker claims no jobs and is not ready.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,24 +9,24 @@ use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
 
-/// Time after a check that succeeded, in addition to `AWAY_INTERVAL`. A reported error ends it early.
+/// Additional pause after a successful check. An error that a task reports cuts this pause short.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Minimum time between two checks, and the time between them during an outage.
+/// Pause after every check. During an outage, there is no other pause.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
-/// Timeout of a check: longer than a pool waits for a connection.
+/// Timeout for a check: longer than a pool waits for a connection.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks the database. Never returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
     loop {
         let checked = timeout(CHECK_TIMEOUT, check(&worker)).await;
-        let result = checked.unwrap_or_else(|_| Err(OutageReason::away("it did not answer in time")));
+        let result = checked.unwrap_or_else(|_| Err(OutageReason::away("Postgres did not answer in time")));
         let is_ok = result.is_ok();
         worker.outage.record_check(result);
         if is_ok {
             worker.outage.wait_for_error(INTERVAL).await;
         }
-        // Also pause after an error that a task has reported, because tasks may report many errors.
+        // Pause even if a task has reported an error, because tasks may report many errors in quick succession.
         sleep(AWAY_INTERVAL).await;
     }
 }
@@ -34,7 +34,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 /// Checks everything that a delivery needs to record its result.
 ///
 /// # Errors
-/// Why a result cannot be recorded now, with the server's own message, if any.
+/// The reason why results cannot be recorded, including the server's own message if there is one.
 pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());

@@ -1,5 +1,5 @@
-//! Checks at startup that `DATABASE_URL` does not point to a pooler in transaction mode. Until this check has passed, the
-//! worker sends nothing else to the database.
+//! Checks at startup that `DATABASE_URL` does not point to a pooler in transaction mode. Until this check has passed,
+//! the worker sends nothing else to the database.
 
 use std::{sync::atomic::Ordering, time::Duration};
 

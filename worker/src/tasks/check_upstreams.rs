@@ -1,6 +1,7 @@
-//! Checks the upstreams independently of jobs: at startup, every two seconds while an upstream is stopped, and otherwise
-//! every minute (Mailgun: every five minutes). So a wrong key is detected before the first job, and a corrected key is detected
-//! within seconds. Also logs the end of each pause.
+//! Checks the upstreams independently of jobs. Each upstream is checked at startup, every two seconds while it is
+//! stopped, and otherwise every minute (Supabase) or every five minutes (Mailgun), but not while an operator has paused
+//! it. A wrong key is therefore detected even if there are no jobs, and a corrected key is detected within seconds.
+//! Also logs the end of each pause that an upstream requested.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,20 +16,21 @@ use crate::{
     upstream::check::CheckResult,
 };
 
-/// How often to find out whether a check is due.
+/// How often to test whether a check is due.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two checks of a stopped upstream.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(2);
-/// Timeout of a check of a stopped upstream. It is short, because an upstream that has recovered may never respond to a call
-/// that was sent before the recovery. A check that times out changes nothing, and the next check follows soon.
+/// Timeout for a check of a stopped upstream. It is short, because an upstream that has recovered may never respond to
+/// a call that was sent before the recovery. A check that times out changes nothing, and the next check follows soon.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two checks of Supabase while it works.
 const SUPABASE_INTERVAL: Duration = Duration::from_secs(60);
-/// Time between two checks of Mailgun while it works. This interval is longer, because each check appears in Mailgun's log.
+/// Time between two checks of Mailgun while it works. This interval is longer, because each check appears in Mailgun's
+/// log.
 const MAILGUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Checks both upstreams. Each has its own loop, so that an upstream that does not respond does not delay the other. Never
-/// returns.
+/// Checks both upstreams, and logs the end of each pause. Each upstream has its own loop, so that an upstream that does
+/// not respond does not delay the other. Never returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
     tokio::join!(
         check_regularly(&worker, Upstream::Supabase, SUPABASE_INTERVAL),
@@ -43,7 +45,7 @@ async fn check_regularly(worker: &Worker, upstream: Upstream, usual_interval: Du
     loop {
         ticks.tick().await;
         let min_interval = if is_first { TICK } else { usual_interval };
-        // `observe` logs an error; the next tick tries again.
+        // `observe` logs any error. The next tick tries again.
         if worker.outage.observe(check_if_due(worker, upstream, min_interval).await).is_ok() {
             is_first = false;
         }
@@ -54,7 +56,7 @@ async fn end_pauses(worker: &Worker) {
     let mut ticks = ticks();
     loop {
         ticks.tick().await;
-        // `observe` logs an error; the next tick tries again.
+        // `observe` logs any error. The next tick tries again.
         let _ = worker.outage.observe(upstream_stop::end_pauses(worker).await);
     }
 }
@@ -65,8 +67,8 @@ fn ticks() -> tokio::time::Interval {
     ticks
 }
 
-/// Checks an upstream, unless any worker has checked it within `min_interval`. While the upstream is stopped, `min_interval`
-/// is at most [`STOPPED_INTERVAL`].
+/// Checks an upstream, unless any worker has checked it within `min_interval` or an operator has paused it. For a
+/// stopped upstream, [`STOPPED_INTERVAL`] applies instead if it is shorter.
 async fn check_if_due(worker: &Worker, upstream: Upstream, min_interval: Duration) -> Result<(), Error> {
     let is_stopped = upstreams::is_stopped(&worker.pool, upstream).await?;
     let min_interval = if is_stopped { min_interval.min(STOPPED_INTERVAL) } else { min_interval };
@@ -84,7 +86,8 @@ async fn apply(worker: &Worker, upstream: Upstream, began_at: Instant, result: &
     match result {
         CheckResult::Passed => upstream_stop::resume(worker, upstream, began_at, true).await,
         CheckResult::Failed(failure) => {
-            // Note the failure, so that the next success is recorded, even if it is that of a job claimed before the stop.
+            // Note the failure, so that the next success is recorded even if it comes from a job that was claimed
+            // before the stop.
             worker.upstream_monitor.note_suspicion(upstream);
             upstream_stop::stop(worker, upstream, StoppedBy::Check, began_at, failure).await
         }

@@ -1,5 +1,5 @@
-//! Claims as many jobs as there are free slots, and starts their deliveries. The loop claims after a notification, when a slot
-//! becomes free, when a retry is due, when a pause ends or a probe is due, and at least once a second.
+//! Claims as many jobs as there are free slots, and starts their deliveries. The loop claims after a notification, when
+//! a slot becomes free, when a retry is due, when a pause ends or a probe is due, and at least once a second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,24 +15,26 @@ use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker};
 /// Maximum time between two claims, in case a notification is lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often to find out whether results can be recorded again.
+/// How often to check whether results can be recorded again.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Minimum wait after a claim that returned no jobs. Another worker may hold a lock on a due job at that moment.
+/// Minimum wait after a claim that returned no jobs, unless a notification arrives. Prevents a busy loop while a due
+/// job cannot be claimed because another worker holds a lock on it.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 
 /// Minimum time between two searches for due retries while claims keep finding jobs.
 const PROMOTE_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Claims and delivers jobs until the worker must stop. Then waits for the running deliveries, and interrupts them after
-/// `SHUTDOWN_SECONDS`.
+/// Claims and delivers jobs until the worker must stop. Then waits for the running deliveries, and interrupts them
+/// after `SHUTDOWN_SECONDS`.
 pub(crate) async fn run(worker: &Arc<Worker>) {
     let listener = Arc::new(JobListener::start(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
     let mut claimer = Claimer { worker, cursor: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.shutdown.claims.is_cancelled() {
-        // If the result of a delivery cannot be recorded, another worker may repeat the delivery and send the mail again.
+        // Claim no jobs while results cannot be recorded. If a delivery's result is not recorded, another worker may
+        // repeat the delivery and send the mail again.
         if !worker.outage.can_record() {
             tokio::select! {
                 () = tokio::time::sleep(UNREADY_INTERVAL) => {}
@@ -74,7 +76,7 @@ enum ClaimResult {
         jobs: Vec<ClaimedJob>,
         is_probe: bool,
     },
-    /// There are no jobs to claim for now.
+    /// Nothing was claimed: there are no jobs to claim for now, or no free slots.
     Empty {
         /// Suggested time until the next claim.
         wait: Duration,
@@ -84,7 +86,7 @@ enum ClaimResult {
 struct Claimer<'a> {
     worker: &'a Worker,
     cursor: QueueCursor,
-    /// When the last search for due retries was made. `None` if the next claim must search again.
+    /// The time of the last search for due retries. `None` if the next claim must search again.
     promoted_at: Option<Instant>,
 }
 
@@ -119,8 +121,8 @@ impl Claimer<'_> {
         Ok(ClaimResult::Empty { wait: next_due.min(stopped_for.max(MIN_WAIT)) })
     }
 
-    /// Returns due retries to the queue. Skipped if the last search for due retries was less than [`PROMOTE_INTERVAL`] ago and
-    /// the last claim found jobs.
+    /// Returns due retries to the queue. Does nothing if the last search for due retries was less than
+    /// [`PROMOTE_INTERVAL`] ago and the last claim found jobs.
     async fn promote_due(&mut self) -> Result<(), Error> {
         if self.promoted_at.is_none_or(|at| at.elapsed() >= PROMOTE_INTERVAL) {
             outbox::promote_due(&self.worker.pool).await?;
@@ -139,8 +141,8 @@ async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_a
     drop(slot);
 }
 
-/// One of the `WORKER_CONCURRENCY` slots. Releasing a slot makes the claim loop claim again: a slot is free, and the finished
-/// delivery may have held back another job for the same recipient.
+/// One of the `WORKER_CONCURRENCY` slots. Releasing a slot makes the claim loop claim again: a slot is free, and the
+/// finished delivery may have held back another job for the same recipient.
 struct DeliverySlot {
     permit: Option<OwnedSemaphorePermit>,
     listener: Arc<JobListener>,

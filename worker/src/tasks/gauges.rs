@@ -1,8 +1,8 @@
-//! Publishes the state that all workers share as gauges: the queue, the upstreams, and what operators have paused. Reads the state
-//! from the database every 5 seconds.
+//! Publishes gauges for the state that all workers share: the queue, the upstreams, and what operators have paused.
+//! Reads this state from the database every 5 seconds.
 //!
-//! While the database is unavailable, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and
-//! no alert is based on an old value. `OutageLog` logs the outage.
+//! While the database is unavailable, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a
+//! gap, and no alert is based on an old value. `OutageLog` logs the outage.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,10 +47,11 @@ async fn read_state(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<UpstreamState>, 
     Ok((outbox::backlog(pool).await?, upstreams::upstream_states(pool).await?, pauses::pauses(pool).await?))
 }
 
-/// The pauses that this worker has seen, so that it logs each beginning and end once.
+/// The pauses that this worker has seen. Used to log the beginning and the end of each pause only once.
 struct SeenPauses {
     in_force: BTreeMap<String, Pause>,
-    /// All targets that have a gauge: those that exist in every deployment, and each portal that this worker has seen paused.
+    /// All targets that have a gauge: those that exist in every deployment, and each portal that this worker has seen
+    /// paused.
     targets: BTreeSet<String>,
 }
 
@@ -71,7 +72,7 @@ impl SeenPauses {
             }
         }
         for target in self.in_force.keys().filter(|target| !in_force.contains_key(*target)) {
-            tracing::info!(paused = target, "no longer paused by an operator");
+            tracing::info!(paused = target, "the operator's pause has ended");
         }
         self.targets.extend(in_force.keys().cloned());
         self.in_force = in_force;

@@ -1,6 +1,6 @@
-//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` reports
-//! what is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not
-//! ready.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep this address private: `/health/ready`
+//! reports what is wrong, which setting to check, and which programs are running. After the first signal to stop, the
+//! worker is not ready.
 
 use std::{
     any::Any,
@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::runtime::worker::Worker;
 
-/// Timeout of the database check: longer than a healthy database takes to respond, shorter than a health prober waits.
+/// Timeout for the database check: longer than a healthy database takes to respond, shorter than a health prober waits.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The routes of the health server.
@@ -42,10 +42,10 @@ pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl End
         .with(CatchPanic::new().with_handler(panic_response))
 }
 
-/// 503 without details. A pooler that switches to transaction mode can return the rows of another statement, and sqlx may then
-/// panic. A prober must get a response all the same.
+/// Responds with 503 and no details. A pooler that switches to transaction mode can return another statement's rows,
+/// and sqlx may then panic. The prober must still get a response.
 fn panic_response(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!("a health check panicked: it was answered with 503");
+    tracing::error!("a health check panicked; responded with 503");
     Json(HealthReport::new("unavailable")).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response()
 }
 
@@ -121,7 +121,7 @@ async fn run_checks(worker: &Worker) -> HealthReport {
     HealthReport { status, checks, pauses: pauses.collect(), programs: worker.reporter.latest() }
 }
 
-/// What holds up all workers.
+/// The stopped upstreams and the operators' pauses. Both apply to all workers.
 #[derive(Default)]
 struct SharedState {
     stops: Vec<Stop>,
@@ -131,7 +131,7 @@ struct SharedState {
 /// Checks the database, and reads from it which upstreams are stopped and what is paused.
 async fn check_database(worker: &Worker) -> (Check, SharedState) {
     if !worker.has_own_sessions.load(Ordering::Relaxed) {
-        return (database_down(worker, OutageReason::away("it has not answered yet")), SharedState::default());
+        return (database_down(worker, OutageReason::away("Postgres has not answered yet")), SharedState::default());
     }
     let (state, recording) = tokio::join!(
         timeout(DATABASE_TIMEOUT, read_shared_state(worker)),
@@ -142,15 +142,15 @@ async fn check_database(worker: &Worker) -> (Check, SharedState) {
     let recording = recording.map(|recording| worker.outage.observe(recording));
     match state {
         Ok(Ok(state)) if !worker.is_prepared.load(Ordering::Relaxed) => {
-            (database_down(worker, OutageReason::away("its tables cannot be prepared: see the log")), state)
+            (database_down(worker, OutageReason::away("the tables cannot be prepared: see the log")), state)
         }
         Ok(Ok(state)) => match recording {
             Ok(Ok(())) => (Check::Ok, state),
             Ok(Err(error)) => (database_down(worker, error.outage()), state),
-            Err(_) => (database_down(worker, OutageReason::away("it does not answer")), state),
+            Err(_) => (database_down(worker, OutageReason::away("Postgres does not answer")), state),
         },
         Ok(Err(error)) => (database_down(worker, error.outage()), SharedState::default()),
-        Err(_) => (database_down(worker, OutageReason::away("it does not answer")), SharedState::default()),
+        Err(_) => (database_down(worker, OutageReason::away("Postgres does not answer")), SharedState::default()),
     }
 }
 
@@ -162,13 +162,13 @@ async fn read_shared_state(worker: &Worker) -> Result<SharedState, outbox::Error
 fn stopping() -> Check {
     Check::Down {
         code: "stopping".to_owned(),
-        message: "a signal has told the worker to stop".to_owned(),
+        message: "the worker has received a signal and is stopping".to_owned(),
         setting: "SHUTDOWN_SECONDS".to_owned(),
     }
 }
 
-/// Reports the database as down. Uses the reason that the regular checks have found, because it may contain the server's own
-/// message; without such a reason, uses `found`.
+/// Reports the database as down. Uses the reason that the regular checks have found, because it may contain the
+/// server's own message; without such a reason, uses `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }

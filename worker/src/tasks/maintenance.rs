@@ -1,5 +1,5 @@
-//! Periodic maintenance: rescues and expires jobs, manages partitions, and deletes old rows. Every worker runs all tasks, so
-//! that no task depends on a particular worker. Each task is safe to run in several workers at once.
+//! Periodic maintenance: rescues and expires jobs, manages partitions, and deletes old rows. Every worker runs all
+//! tasks, so that no task depends on a particular worker. It is safe to run a task in several workers at the same time.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -10,7 +10,8 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use super::reconcile::reconcile;
 use crate::{metrics, runtime::worker::Worker};
 
-/// Cron expressions, with seconds. Do not use the scheduler's `new_repeated`: repeated jobs have been seen to stop firing.
+/// Cron expressions, with seconds. Do not use the scheduler's `new_repeated`: repeated jobs have been seen to stop
+/// firing.
 const RESCUE: &str = "*/2 * * * * *";
 const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
@@ -21,8 +22,8 @@ const DELETE_OLD_REDIRECT_CHECKS: &str = "15 * * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
-/// Minimum time after the last error of a database outage, or after startup, before a worker rescues jobs. Workers that hold
-/// jobs retry within 2 seconds.
+/// Minimum time after the last error of a database outage, or after startup, before a worker rescues jobs. This gives
+/// the workers that hold the jobs time to record their results: they retry at least every 2 seconds.
 const RESCUE_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 
 /// Starts all maintenance tasks. They run until the returned scheduler is shut down.
@@ -55,7 +56,7 @@ where
         let (worker, in_progress) = (Arc::clone(&worker), Arc::clone(&in_progress));
         Box::pin(async move {
             if let Ok(_guard) = in_progress.try_lock() {
-                // `observe` logs an error; the next run tries again.
+                // `observe` logs any error. The next run tries again.
                 let _ = worker.outage.observe(task(Arc::clone(&worker)).await);
             }
         })
@@ -74,10 +75,10 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         tracing::error!(
             jobs = rescued.exhausted.len(),
             code = "attempts_exhausted",
-            "jobs failed because the worker of their last attempt died"
+            "jobs failed because their worker died during their last attempt"
         );
     }
-    log_count("rescued the jobs of dead workers", rescued.requeued);
+    log_count("rescued jobs from dead workers", rescued.requeued);
     Ok(())
 }
 
@@ -85,7 +86,7 @@ async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
     let ended = outbox::expire(&worker.pool).await?;
     metrics::record_expired(&ended);
     ended.iter().for_each(EndedJob::log);
-    log_count("ended jobs past their deadline", ended.len());
+    log_count("ended jobs whose deadline had passed", ended.len());
     Ok(())
 }
 
@@ -94,7 +95,7 @@ async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
     let dropped = partitions::drop_old(&worker.pool, worker.limits.retention_days).await?;
     log_count("dropped partitions older than RETENTION_DAYS", dropped.names.len());
     if let Some(partition) = dropped.in_use {
-        tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: dropping it later");
+        tracing::warn!(partition, "a partition older than RETENTION_DAYS is in use and will be dropped later");
     }
     Ok(())
 }
@@ -113,10 +114,13 @@ async fn delete_old_reports(worker: Arc<Worker>) -> Result<(), Error> {
 async fn delete_old_history(worker: Arc<Worker>) -> Result<(), Error> {
     let after = retention(&worker);
     log_count(
-        "deleted the delivery counts of hours older than RETENTION_DAYS",
+        "deleted hourly delivery counts older than RETENTION_DAYS",
         outbox::forget_hours(&worker.pool, after).await?,
     );
-    log_count("deleted suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+    log_count(
+        "deleted suppressions that ended more than RETENTION_DAYS ago",
+        outbox::suppression::forget(&worker.pool, after).await?,
+    );
     Ok(())
 }
 

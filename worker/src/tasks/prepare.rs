@@ -1,5 +1,5 @@
-//! Prepares the database: migrates or checks the tables, and creates the partitions for the coming days. Waits for Postgres as
-//! long as necessary.
+//! Prepares the database: migrates or checks the tables, and creates the partitions for the coming days. Waits for
+//! Postgres as long as necessary.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::runtime::worker::Worker;
 
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Returns when the database is ready for claims. Retries every second after an error, which `OutageLog` logs. With `migrate`,
-/// brings the tables up to date. Without `migrate`, waits until another program has done so.
+/// Returns when the database is ready for claims. Retries every second after an error, which `OutageLog` logs. With
+/// `migrate`, brings the tables up to date. Without `migrate`, waits until another program has done so.
 pub async fn prepare(worker: &Worker, migrate: bool) {
     loop {
         let migrated = if migrate { outbox::migrate(&worker.pool).await } else { Ok(()) };

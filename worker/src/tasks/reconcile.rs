@@ -1,6 +1,6 @@
-//! Queries Mailgun for what its webhooks did not report: the events of mails without a final event, and whether suppressed
-//! addresses are still on Mailgun's lists. Only one worker at a time makes these queries, within Mailgun's rate limit. Each
-//! result is stored at once, so an interrupted run loses nothing.
+//! Queries Mailgun for what its webhooks did not report: the events for mails without a final event, and whether
+//! suppressed addresses are still on Mailgun's lists. Only one worker at a time makes these queries, within Mailgun's
+//! rate limit. Each result is stored immediately, so an interrupted run loses nothing.
 
 use std::{
     sync::Arc,
@@ -19,12 +19,12 @@ use crate::{
     upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_queries::QueryError},
 };
 
-/// When to query the events of a mail that has no final event yet, as the time since its job ended. The first query comes after
-/// ten minutes, so that Mailgun's webhooks have time to report the mail.
+/// When to query the events for a mail that has no final event yet, given as the time since the mail's job ended. The
+/// first query comes after ten minutes, so that Mailgun's webhooks have time to report the mail.
 const QUERY_AFTER: [Duration; 7] =
     [minutes(10), minutes(31), minutes(60), minutes(2 * 60), minutes(4 * 60), minutes(8 * 60), minutes(24 * 60)];
-/// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. In a younger mail's list,
-/// recent events may still be missing (Mailgun's manual, on event polling).
+/// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. In a younger
+/// mail's list, recent events may still be missing (Mailgun's manual, on event polling).
 const ABSENCE_COUNTS_AFTER: Duration = minutes(30);
 /// Maximum age of mails to query. Mailgun keeps events for at least one day.
 const MAX_AGE: Duration = minutes(24 * 60);
@@ -41,13 +41,13 @@ const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
-/// Why a turn ends before everything is done.
+/// Why a turn ends early.
 enum TurnEnd {
-    /// The outbox failed.
+    /// The outbox could not be read or written.
     Database(Error),
     /// A query to Mailgun failed.
     Query(QueryError),
-    /// The worker must stop, or another worker now has the turn.
+    /// The worker must stop, or another worker has taken over the turn.
     Stopped,
 }
 
@@ -63,7 +63,7 @@ impl From<QueryError> for TurnEnd {
     }
 }
 
-/// Queries everything that is due. Does nothing without `MAILGUN_EVENTS_KEY`, or while another worker has the turn.
+/// Makes the queries that are due. Does nothing without `MAILGUN_EVENTS_KEY`, or while it is another worker's turn.
 ///
 /// # Errors
 /// The outbox cannot be read or written. A failed query is not an error: it only pauses the reconciliation.
@@ -79,7 +79,7 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
         Err(TurnEnd::Database(error)) => Err(error),
         Err(TurnEnd::Query(QueryError { reason, pause })) => {
             metrics::record_reconciled("failed");
-            tracing::warn!(reason, pause_seconds = pause.as_secs(), "cannot ask Mailgun what happened to mails");
+            tracing::warn!(reason, pause_seconds = pause.as_secs(), "could not query Mailgun; pausing reconciliation");
             reconcile::end_turn(&worker.pool, &worker.name, pause, Some(reason)).await
         }
     }
@@ -139,7 +139,7 @@ impl ReconcileTurn<'_> {
             _ => reconcile::settle(pool, mail).await?,
         }
         metrics::record_reconciled(outcome);
-        tracing::debug!(job_id = %mail.job, outcome, "asked Mailgun about a mail");
+        tracing::debug!(job_id = %mail.job, outcome, "queried Mailgun for a mail's events");
         Ok(())
     }
 
@@ -162,12 +162,13 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             self.mailgun.remove_from_lists(&address).await?;
             suppression::mark_lifted(&self.worker.pool, &address).await?;
-            tracing::info!("removed an address from Mailgun's lists, as an operator requested");
+            tracing::info!("removed an address from Mailgun's lists at an operator's request");
         }
         Ok(())
     }
 
-    /// Ends the suppression of addresses that are no longer on Mailgun's list.
+    /// Checks whether suppressed addresses are still on Mailgun's lists, and lifts the suppression of those that are
+    /// not.
     async fn check_lists(&self) -> Result<(), TurnEnd> {
         for (address, reason) in suppression::unchecked(&self.worker.pool, LIST_CHECK_INTERVAL, BATCH_SIZE).await? {
             self.extend().await?;

@@ -1,4 +1,5 @@
-//! Reloads the settings files on SIGHUP. Either all files are used, or none: after a fault, the worker keeps what it had.
+//! Reloads the settings files on SIGHUP. If any file has a fault, the worker uses none of the new files and keeps its
+//! previous settings.
 
 use std::{io, sync::Arc};
 
@@ -11,7 +12,7 @@ use crate::{
     settings::{ReloadSource, ReloadableSettings},
 };
 
-/// Starts to wait for SIGHUP.
+/// Starts a task that reloads the files on each SIGHUP.
 ///
 /// # Errors
 /// The signal handler cannot be installed.
@@ -27,7 +28,7 @@ pub(crate) fn start(worker: Arc<Worker>, source: ReloadSource) -> io::Result<Joi
     }))
 }
 
-/// The error lists all faults, each with its file and line.
+/// Reads the settings files. The error lists all faults, each with its file and, where possible, its line.
 fn read(source: &ReloadSource) -> Result<ReloadableSettings, String> {
     let mut errors = SettingErrors::default();
     let settings = source.read(&mut errors);
@@ -40,15 +41,15 @@ async fn apply(worker: &Worker, read: Result<ReloadableSettings, String>) {
             worker.apply(settings);
             metrics::record_reload("ok");
             tracing::info!(portals = worker.portals.current().count(), "reloaded PORTALS_FILE and MAIL_TEMPLATES");
-            // An api accepts requests for a new portal once a worker has reported it. `observe` logs an error; the next
-            // report follows within ten seconds.
+            // Report the portals now, because an api accepts requests for a new portal only after a worker has reported
+            // that portal. `observe` logs any error. The next report follows within ten seconds.
             let _ = worker.outage.observe(worker.reporter.report(&worker.pool).await);
         }
         Err(faults) => {
             metrics::record_reload("failed");
             tracing::error!(
                 faults,
-                "reload failed, so the earlier files stay in use: fix the faults and send SIGHUP again"
+                "reload failed; the previous settings stay in use: fix the faults and send SIGHUP again"
             );
         }
     }

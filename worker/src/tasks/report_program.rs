@@ -7,13 +7,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics, runtime::worker::Worker};
 
-/// Reports the worker every 10 seconds. Never returns.
+/// Reports every 10 seconds that this worker is running. Never returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
     let mut ticks = interval(REPORT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // `observe` logs an error; the next report follows anyway.
+        // `observe` logs any error. The next report follows in any case.
         let _ = worker.outage.observe(worker.reporter.report(&worker.pool).await);
         metrics::set_programs(worker.reporter.latest().as_ref());
     }

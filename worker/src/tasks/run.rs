@@ -1,5 +1,5 @@
-//! Runs the worker from start to stop: serves health checks at once, checks and prepares the database, and delivers jobs until
-//! the process receives a signal to stop.
+//! Runs the worker from start to stop: serves health checks immediately, checks and prepares the database, and delivers
+//! jobs until the process receives a signal to stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +20,8 @@ use crate::{
 /// Runs the worker until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// `WORKER_LISTEN` cannot be bound, a client cannot be created from the settings, or the signal handlers, the metrics or
-/// the scheduler cannot be started.
+/// The worker cannot be created from the settings, its address cannot be bound, the signal handlers or the metrics
+/// cannot be installed, or the scheduler cannot be started or stopped.
 pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     settings.log_warnings();
     let worker = Arc::new(Worker::new(settings)?);
@@ -34,7 +34,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     }
     let renewer = spawn_lease_renewer(&worker);
     let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
-    tracing::info!(max_connections = max_connections(settings), "maximum number of connections to the database");
+    tracing::info!(max_connections = max_connections(settings), "database connection limit");
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
@@ -46,10 +46,10 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     let reports = tokio::spawn(report_program::run(Arc::clone(&worker)));
     let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
     let mut scheduler =
-        maintenance::start(&worker).await.map_err(|error| anyhow!("the scheduler cannot start: {error}"))?;
+        maintenance::start(&worker).await.map_err(|error| anyhow!("could not start the scheduler: {error}"))?;
     claim_loop::run(&worker).await;
 
-    scheduler.shutdown().await.map_err(|error| anyhow!("the scheduler cannot stop: {error}"))?;
+    scheduler.shutdown().await.map_err(|error| anyhow!("could not stop the scheduler: {error}"))?;
     reloads.abort();
     reports.abort();
     worker.reporter.report_stop(&worker.pool).await;

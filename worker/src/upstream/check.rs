@@ -1,5 +1,5 @@
-//! Results of check calls. A check call tests an upstream without side effects. The result distinguishes a fault that affects
-//! everybody from a fault that affects a single recipient.
+//! Results of check calls. A check call tests an upstream without side effects. The result distinguishes a fault that
+//! affects all recipients from a fault that affects only one.
 
 use super::verdict::{UpstreamFailure, Verdict};
 
@@ -8,14 +8,14 @@ use super::verdict::{UpstreamFailure, Verdict};
 pub enum CheckResult {
     /// The upstream works, and the settings are right.
     Passed,
-    /// The upstream fails for everybody.
+    /// The upstream fails for all recipients.
     Failed(UpstreamFailure),
     /// The response does not show whether the upstream works, for example because of a rate limit.
     Unclear,
 }
 
 impl CheckResult {
-    /// The result for a response that is not the expected refusal.
+    /// The result of a check call that did not get the expected refusal.
     pub(super) fn from_failure(failure: UpstreamFailure) -> Self {
         match failure.verdict {
             Verdict::Configuration { .. }

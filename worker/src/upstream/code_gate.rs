@@ -1,6 +1,6 @@
-//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the visitors' IP
-//! addresses, it does not limit attempts to guess a code (measured: about 1,900 attempts a second). An attacker could then
-//! guess a short code before it expires.
+//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the
+//! visitors' IP addresses, it does not limit attempts to guess a code (measured: about 1,900 attempts per second). An
+//! attacker could then guess a short code before it expires.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,8 +21,8 @@ const SETTING: &str = "MAILER_OTP_LENGTH";
 
 /// Admits only codes that are long enough for `MAIL_CODE`.
 pub(super) struct CodeGate {
-    /// Number of digits in Supabase's codes, as last seen for portals with each value of `MAIL_CODE`. [`UNKNOWN`] before the
-    /// first response.
+    /// The number of digits in the last code from Supabase, for each value of `MAIL_CODE`. [`UNKNOWN`] before the first
+    /// code.
     digits: [AtomicUsize; 3],
 }
 
@@ -33,7 +33,8 @@ impl CodeGate {
         Self { digits: [const { AtomicUsize::new(UNKNOWN) }; 3] }
     }
 
-    /// Publishes the length of the codes as a metric. Logs an error or a warning if the length has changed and is too short.
+    /// Publishes the length of the codes as a metric. Logs an error or a warning if the length has changed and is too
+    /// short.
     pub(super) fn observe_length(&self, code: Option<&SecretString>, links: &PortalLinks) {
         let digits = count_digits(code);
         let previous = self.digits[links.mail_code as usize].swap(digits, Ordering::Relaxed);
@@ -51,18 +52,18 @@ impl CodeGate {
             ),
             _ if (1..SAFE_CODE_DIGITS).contains(&digits) => tracing::warn!(
                 digits,
-                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the length \
-                 (Email OTP length, {SETTING}) to {SAFE_CODE_DIGITS} or more"
+                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the \
+                 length (Email OTP length, {SETTING}) to {SAFE_CODE_DIGITS} or more"
             ),
             _ => {}
         }
     }
 
-    /// The code that the mail shows, if any. Counts mails that do not show a code because the code is too short.
+    /// The code that the mail shows, if any. Counts codes that are too short for `MAIL_CODE`.
     ///
     /// # Errors
-    /// The code is too short, and the mail would contain neither a link nor a code. All of Supabase's codes have the same
-    /// length, so no mail can be sent.
+    /// The code is too short, and the mail would contain neither a link nor a code. All of Supabase's codes have the
+    /// same length, so no mail can be sent.
     pub(super) fn admit(code: Option<&SecretString>, links: &PortalLinks) -> Result<Option<String>, UpstreamFailure> {
         let Some(min) = links.mail_code.min_digits() else { return Ok(None) };
         let digits = count_digits(code);
@@ -74,7 +75,7 @@ impl CodeGate {
             return Ok(None);
         }
         let message = format!(
-            "Supabase's one-time codes have {digits} digits, and MAIL_CODE mails only codes of {min} or more: set Supabase's \
+            "Supabase's one-time codes have {digits} digits, but MAIL_CODE requires at least {min}: set Supabase's \
              {SETTING} (Email OTP length) to {min}, or choose another LINK_STYLE"
         );
         Err(UpstreamFailure {

@@ -1,6 +1,7 @@
-//! Makes one HTTP call to an upstream. Returns the response, or an error that says whether the request may have arrived.
+//! Makes one HTTP call to an upstream. Returns the response, or an error that shows whether the request may have
+//! arrived.
 //!
-//! The client does not follow redirects, sends no Referer, and reads at most 256 KiB of a response.
+//! The client does not follow redirects, sends no `Referer` header, and reads at most 256 KiB of a response.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -17,8 +18,9 @@ use crate::settings::{ConnectionSettings, is_loopback};
 /// Maximum size of a response body. Real responses are about 2 KiB long.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Close idle connections before the other side does (proxies usually wait 60 s or more), because a request on a
-/// connection that is being closed has an unknown outcome.
+/// Time after which idle connections are closed. It is shorter than the timeout of the other side (proxies usually wait
+/// 60 s or more). If the other side closes a connection just as a request is sent, the outcome of the request is
+/// unknown.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An upstream's response.
@@ -28,11 +30,11 @@ pub struct UpstreamResponse {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body. Never log or store the body itself, only parsed fields: it may hold a sign-in link.
+    /// The body. Never log or store the body itself, only parsed fields: it may contain a sign-in link.
     pub body: Vec<u8>,
 }
 
-/// Shows only the status, because the body may hold a link.
+/// Shows only the status, because the body may contain a sign-in link.
 impl fmt::Debug for UpstreamResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamResponse").field("status", &self.status).finish_non_exhaustive()
@@ -47,10 +49,10 @@ impl UpstreamResponse {
     }
 }
 
-/// A call without a response. The error messages are redacted.
+/// Why a call got no response. The messages are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
-    /// The request was not sent, because there was no connection.
+    /// The request was not sent: it could not be built, or no connection could be opened.
     NotSent(String),
     /// The request was sent and may have taken effect, but no usable response arrived.
     ResponseLost(String),
@@ -62,14 +64,14 @@ pub type CallResult = Result<UpstreamResponse, CallError>;
 /// Creates a client for one upstream. `timeout` limits a whole call, including reading the body.
 ///
 /// # Errors
-/// The TLS library rejects the configuration.
+/// A trusted certificate or the proxy's URL is invalid, or the TLS library rejects the configuration.
 pub fn client(upstream: &Url, connection: &ConnectionSettings, timeout: Duration) -> reqwest::Result<Client> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
         .chain(&connection.extra_roots)
         .map(|root| Certificate::from_der(root))
         .collect::<Result<Vec<_>, _>>()?;
-    // Without this, reqwest would look for a proxy in the environment by its own rules.
+    // Without `no_proxy`, reqwest would apply its own rules to find a proxy in the environment.
     let builder = Client::builder().no_proxy();
     let builder = match &connection.proxy {
         Some(proxy) => builder.proxy(proxy.to_reqwest()?),

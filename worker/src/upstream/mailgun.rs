@@ -36,13 +36,14 @@ pub struct MailgunClient {
 
 /// The recipient and the headers of one mail.
 pub struct Envelope<'a> {
-    /// The job. The job's id is sent as `v:job_id`, so that Mailgun's events include it. `None` for a mail of no job.
+    /// The mail's job. Its id is sent as `v:job_id`, so that Mailgun's events include the id. `None` for a mail that
+    /// belongs to no job.
     pub job: Option<JobId>,
-    /// The sender, instead of `MAIL_FROM`.
+    /// The sender to use instead of `MAIL_FROM`.
     pub from: Option<&'a str>,
     /// The address that replies go to.
     pub reply_to: Option<&'a str>,
-    /// Exactly one address, because Mailgun would split a list at its commas.
+    /// The recipient: a single address. Mailgun would split a value that contains commas into several recipients.
     pub to: &'a Email,
     /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
     pub message_id: &'a str,
@@ -51,19 +52,19 @@ pub struct Envelope<'a> {
 }
 
 impl MailgunClient {
-    /// Creates a client. Makes no call. `timeout` limits each call. Logs a warning if `MAIL_FROM` and `MAILGUN_DOMAIN` do not
-    /// match, because receivers may then treat the mails as forged.
+    /// Creates a client. Makes no call. `timeout` limits each call. Logs a warning if `MAIL_FROM` and `MAILGUN_DOMAIN`
+    /// do not match, because receivers might then treat the mails as forged.
     ///
     /// # Errors
     /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
     pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Self> {
-        let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE allows no mail")?;
-        let rate = Quota::with_period(settings.rate.interval()).context("MAILGUN_RATE has no window")?;
+        let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE must allow at least one mail")?;
+        let rate = Quota::with_period(settings.rate.interval()).context("the window of MAILGUN_RATE must not be 0")?;
         if !settings.is_sender_aligned() {
             tracing::warn!(
                 mailgun_domain = settings.domain,
-                "MAIL_FROM has a different domain than MAILGUN_DOMAIN, so receivers may treat the mails as forged (DMARC): use \
-                 an address of MAILGUN_DOMAIN or of its parent domain"
+                "the domain of MAIL_FROM does not match MAILGUN_DOMAIN, so receivers may treat the mails as \
+                 forged (DMARC): use an address at MAILGUN_DOMAIN or a parent domain"
             );
         }
         Ok(Self {
@@ -78,7 +79,8 @@ impl MailgunClient {
         })
     }
 
-    /// A new Message-Id for a link of a job, in angle brackets. `name` is the job's id.
+    /// A new Message-Id, in angle brackets. `name` is its first part: the job's id, or any other word if there is no
+    /// job.
     #[must_use]
     pub fn message_id(&self, name: impl Display) -> String {
         format!("<{name}.{:016x}@{}>", rand::random::<u64>(), self.domain)
@@ -89,11 +91,12 @@ impl MailgunClient {
         self.rate_limiter.until_ready().await;
     }
 
-    /// Sends one mail, and returns the id that Mailgun gave it. Call [`wait_for_rate`](Self::wait_for_rate) first.
+    /// Sends one mail, and returns the id that Mailgun assigned to it. Call [`wait_for_rate`](Self::wait_for_rate)
+    /// first.
     ///
     /// # Errors
-    /// [`UpstreamFailure`] if Mailgun did not confirm the mail. With [`Verdict::Unknown`](super::verdict::Verdict::Unknown),
-    /// Mailgun may have accepted it.
+    /// [`UpstreamFailure`] if Mailgun did not confirm that it accepted the mail. With
+    /// [`Verdict::Unknown`](super::verdict::Verdict::Unknown), Mailgun may have accepted it nevertheless.
     pub async fn send(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Result<String, UpstreamFailure> {
         let request = self
             .client
@@ -104,8 +107,8 @@ impl MailgunClient {
         verdict::classify(&response)
     }
 
-    /// Makes a check call without side effects. Mailgun refuses a mail without `to`, but only after it has accepted the key and
-    /// the domain (measured with Mailgun's own mock).
+    /// Makes a check call without side effects. Mailgun refuses a mail without `to`, but only after it has accepted the
+    /// key and the domain (tested with Mailgun's own mock).
     pub async fn check(&self, timeout: Duration) -> CheckResult {
         let form = Form::new().text("from", self.from.clone()).text("subject", "check").text("text", "check");
         let request = self
@@ -117,7 +120,7 @@ impl MailgunClient {
         match http::call(request).await {
             Ok(response) if verdict::is_missing_recipient(&response) => CheckResult::Passed,
             Ok(response) => match verdict::classify(&response) {
-                // Mailgun cannot accept a mail without a recipient.
+                // Mailgun never accepts a mail without a recipient, so it is unclear where this response comes from.
                 Ok(_) => CheckResult::Unclear,
                 Err(failure) => CheckResult::from_failure(failure),
             },
@@ -125,7 +128,7 @@ impl MailgunClient {
         }
     }
 
-    /// Builds the form in the same format as Mailgun's own clients: plain parts and a known length.
+    /// Builds the form in the same format as Mailgun's own clients: plain parts, and a `Content-Length`.
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         let form = Form::new()
             .text("from", envelope.from.unwrap_or(&self.from).to_owned())
@@ -142,12 +145,12 @@ impl MailgunClient {
             .text("o:skip-verification", yes_or_no(self.skip_verification))
             .text("o:deliver-within", deliver_within(envelope.deliver_within))
             .text("h:Message-Id", envelope.message_id.to_owned())
-            // Keep mail programs from grouping the mails of several requests into one conversation. Gmail reads the second
-            // header.
+            // Keep mail programs from grouping the mails for several requests into one conversation. Gmail reads the
+            // second header.
             .text("h:References", conversation_id(envelope.message_id))
             .text("h:X-Entity-Ref-ID", envelope.message_id.trim_matches(['<', '>']).to_owned())
-            // Suppress automatic replies. RFC 3834 defines the first header, and Exchange reads the second. The second is not
-            // set to "All", because that may also suppress bounces.
+            // Suppress automatic replies. RFC 3834 defines the first header, and Exchange reads the second. The second
+            // is not set to "All", because that might also suppress bounces.
             .text("h:Auto-Submitted", "auto-generated")
             .text("h:X-Auto-Response-Suppress", "OOF, AutoReply");
         let form = match envelope.job {
@@ -171,8 +174,8 @@ fn inline_part(logo: &Logo) -> Part {
     part.mime_str(logo.media_type()).expect("the media types of logos are well-formed")
 }
 
-/// The id of a nonexistent mail that appears to start this mail's conversation. When the same mail is sent again, the id is the
-/// same.
+/// The Message-Id to send in `References`. No real mail has this id, so mail programs do not group this mail with other
+/// mails. The id stays the same when the same mail is sent again.
 fn conversation_id(message_id: &str) -> String {
     message_id.replacen('<', "<conversation.", 1)
 }
@@ -181,8 +184,8 @@ fn yes_or_no(is_set: bool) -> &'static str {
     if is_set { "yes" } else { "no" }
 }
 
-/// Formats `o:deliver-within` as `[h]h[m]m`, 5 minutes to 24 hours. Rounds down to whole minutes, so that Mailgun never
-/// delivers an expired link.
+/// Formats the value of `o:deliver-within`, such as `1h30m`. Limits the time to between 5 minutes and 24 hours. Rounds
+/// down to whole minutes, because rounding up could let Mailgun deliver an expired link.
 fn deliver_within(time: Duration) -> String {
     let minutes = time.clamp(MIN_LINK_LIFETIME, Duration::from_secs(24 * 3_600)).as_secs() / 60;
     match (minutes / 60, minutes % 60) {
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_portals_senders_and_its_logo_are_sent_with_the_mail() {
+    async fn a_mail_has_the_portals_sender_reply_address_and_logo() {
         let mailgun = Mailgun::start(MailgunSettings::default()).await.unwrap();
         let client = client(&mailgun);
         let pixel = BASE64_STANDARD.decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7").unwrap();

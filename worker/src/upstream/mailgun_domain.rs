@@ -1,5 +1,6 @@
-//! Reads how the sending domain is set up in Mailgun: its state, the names of its DKIM records, and its webhooks. Only
-//! `magic-link-worker check` needs this. A key that may read events is not necessarily allowed to read this.
+//! Reads how the sending domain is set up in Mailgun: its state, its DKIM records, and its webhooks. Only
+//! `magic-link-worker check` uses this module. A key that may read events is not necessarily allowed to read the
+//! domain's setup.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +15,20 @@ use super::{
 /// How a domain is set up (Mailgun: `GET /v4/domains/{name}`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DomainFacts {
-    /// Such as `active` or `unverified`.
+    /// The domain's state, such as `active` or `unverified`.
     pub state: String,
     /// Whether Mailgun has disabled the domain.
     pub is_disabled: bool,
-    /// The DKIM records that Mailgun asks for.
+    /// The DKIM records that Mailgun requires.
     pub dkim: Vec<DkimRecord>,
 }
 
-/// A DKIM record that Mailgun asks for.
+/// A DKIM record that Mailgun requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DkimRecord {
-    /// The full name.
+    /// The record's full name.
     pub name: String,
-    /// The text of a TXT record. For a CNAME record, the name that it points to.
+    /// The text of a TXT record, or the name that a CNAME record points to.
     pub value: String,
 }
 
@@ -59,7 +60,7 @@ struct WebhooksResponse {
     webhooks: BTreeMap<String, Webhook>,
 }
 
-/// A webhook has a list of URLs, or only one if it was created with an old version of the API.
+/// A webhook has a list of URLs, or a single URL if it was created with an old version of the API.
 #[derive(Deserialize)]
 struct Webhook {
     #[serde(default)]
@@ -71,7 +72,8 @@ impl MailgunEventsClient {
     /// How the domain is set up. `None` if the key may not read it.
     ///
     /// # Errors
-    /// [`QueryError`] if Mailgun does not answer, or if the format of its answer is unknown.
+    /// [`QueryError`] if Mailgun does not respond, responds with another error status, or sends a response that cannot
+    /// be parsed.
     pub async fn domain_facts(&self) -> Result<Option<DomainFacts>, QueryError> {
         let request = self.client.get(self.url(&["v4", "domains", &self.domain])?);
         let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
@@ -90,7 +92,8 @@ impl MailgunEventsClient {
     /// The URLs of the domain's webhooks by type, such as `delivered`. `None` if the key may not read them.
     ///
     /// # Errors
-    /// [`QueryError`] if Mailgun does not answer, or if the format of its answer is unknown.
+    /// [`QueryError`] if Mailgun does not respond, responds with another error status, or sends a response that cannot
+    /// be parsed.
     pub async fn webhook_urls(&self) -> Result<Option<BTreeMap<String, Vec<String>>>, QueryError> {
         let request = self.client.get(self.url(&["v3", "domains", &self.domain, "webhooks"])?);
         let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
@@ -100,7 +103,8 @@ impl MailgunEventsClient {
     }
 }
 
-/// The response, or `None` if it refuses the key. 404 is the answer if the key belongs to a role that may not see domains.
+/// The response, or `None` if Mailgun refuses the key. Mailgun responds with 404 if the key belongs to a role that may
+/// not see domains.
 fn readable(response: UpstreamResponse) -> Result<Option<UpstreamResponse>, QueryError> {
     match response.status {
         401 | 403 | 404 => Ok(None),

@@ -1,5 +1,5 @@
-//! Queries the events of a mail and Mailgun's suppression lists. Needs a separate key, `MAILGUN_EVENTS_KEY`,
-//! because a sending key can only send.
+//! Queries the events for a mail and Mailgun's suppression lists, and removes addresses from these lists. Needs a
+//! separate key, `MAILGUN_EVENTS_KEY`, because a sending key only allows sending.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::settings::{EventsApi, MailgunClientSettings};
 const QUERIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 /// Maximum number of pages to read for one mail. A page contains up to 100 events, and a mail has about a dozen events.
 const MAX_PAGES: usize = 10;
-/// Maximum time from when Mailgun accepted a mail to the end of the mail's job.
+/// Maximum time between the moment when Mailgun accepts a mail and the end of the mail's job.
 const MAX_JOB_DURATION: TimeDelta = TimeDelta::days(2);
 
 /// A client that queries the events and suppression lists of one sending domain.
@@ -45,7 +45,7 @@ impl MailgunEventsClient {
         settings.events_key.clone().map(|key| Self::with_key(settings, key, timeout)).transpose()
     }
 
-    /// Creates a client that uses another key than `MAILGUN_EVENTS_KEY`. Makes no call. `timeout` limits each call.
+    /// Creates a client that uses `key` instead of `MAILGUN_EVENTS_KEY`. Makes no call. `timeout` limits each call.
     ///
     /// # Errors
     /// The HTTP client cannot be created.
@@ -60,8 +60,8 @@ impl MailgunEventsClient {
         })
     }
 
-    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events for the mail, or has none yet: Mailgun's
-    /// manual advises polling only for events that are older than half an hour.
+    /// The events for a mail, in Mailgun's own JSON; at most ten pages are read. Empty if Mailgun has no events for the
+    /// mail, or has none yet: Mailgun's manual advises polling only for events that are older than half an hour.
     ///
     /// # Errors
     /// [`QueryError`] if a page cannot be read.
@@ -86,10 +86,10 @@ impl MailgunEventsClient {
         Ok(events)
     }
 
-    /// Checks that the key may read events, with a query that matches none.
+    /// Checks that the key may read events, with a query that matches no events.
     ///
     /// # Errors
-    /// [`QueryError`] if Mailgun refuses the query.
+    /// [`QueryError`] if the query fails.
     pub async fn check(&self) -> Result<(), QueryError> {
         const NO_MAIL: &str = "no-mail-check";
         let page = match self.api {
@@ -99,7 +99,8 @@ impl MailgunEventsClient {
         page.map(drop)
     }
 
-    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun returns the URL of a next page until a page is empty.
+    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Every page contains the URL of the next page. An empty
+    /// page marks the end.
     async fn events_page(&self, message_id: &str, next: Option<String>) -> Result<EventsPage, QueryError> {
         let request = match next {
             None => {
@@ -112,8 +113,8 @@ impl MailgunEventsClient {
         EventsPage::read(&response, "/paging/next")
     }
 
-    /// `POST /v1/analytics/logs`. The documentation does not list the filter attributes; Mailgun's own client filters by
-    /// `message-id`.
+    /// `POST /v1/analytics/logs`. The documentation does not list the filter attributes; Mailgun's own client filters
+    /// by `message-id`.
     async fn logs_page(
         &self,
         message_id: &str,
@@ -178,13 +179,15 @@ impl MailgunEventsClient {
         Ok(url)
     }
 
-    /// The URL of a page, if it has the origin of the base URL. The key must not be sent to another server.
+    /// The URL of a page. `None` if its origin is not that of the base URL, because the key must not be sent to another
+    /// server.
     fn same_origin(&self, page: &str) -> Option<Url> {
         Url::parse(page).ok().filter(|page| page.origin() == self.base_url.origin())
     }
 }
 
-/// Whether the address is not on the list. A 404 without this message means a wrong domain or region.
+/// Whether the response reports that the address is not on the list. A 404 with another message means a wrong domain or
+/// region.
 fn is_address_not_found(response: &UpstreamResponse) -> bool {
     response.status == 404 && String::from_utf8_lossy(&response.body).to_lowercase().contains("address not found")
 }

@@ -1,5 +1,5 @@
-//! The clients of Supabase Auth (`supabase`, `verify`) and Mailgun (`mailgun`, `mailgun_events`, `mailgun_domain`), built on `http`. [`verdict`]
-//! decides what a failed call means. `check` classifies the results of check calls.
+//! The clients of Supabase Auth (`supabase`, `verify`) and Mailgun (`mailgun`, `mailgun_events`, `mailgun_domain`),
+//! built on `http`. [`verdict`] decides what a failed call means. `check` classifies the results of check calls.
 
 pub(crate) mod check;
 pub(crate) mod code_gate;

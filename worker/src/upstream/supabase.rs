@@ -45,13 +45,13 @@ pub struct SupabaseClient {
     code_gate: CodeGate,
 }
 
-/// Minimum time between two error lines about failing hooks.
+/// Minimum time between two logged errors about failing hooks.
 const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// A link that Supabase created. `Debug` shows neither the hash nor the code, because anybody who has the hash or the code can
-/// sign in.
+/// A link that Supabase created. `Debug` shows neither the hash nor the code, because anybody who has the hash or the
+/// code can sign in.
 pub struct GeneratedLink {
-    /// The server and path that the link leads to.
+    /// The link's origin and path, without its query.
     pub verify_url: Url,
     /// The token hash of the link.
     pub token_hash: String,
@@ -69,20 +69,20 @@ impl fmt::Debug for GeneratedLink {
     }
 }
 
-/// What can be told about a link without its token and its code.
+/// Facts about a link, without its token and its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkFacts {
-    /// Whether the link is for the address that it was requested for.
+    /// Whether Supabase created the link for the requested address.
     pub is_for_recipient: bool,
-    /// Whether Supabase has banned the account, so that the link signs nobody in.
+    /// Whether Supabase has banned the account. Links for a banned account do not work.
     pub is_banned: bool,
     /// Whether `LINK_ORIGINS` contains the link's origin.
     pub is_origin_allowed: bool,
-    /// The server and path that the link leads to.
+    /// The link's origin and path, without its query.
     pub verify_url: Url,
     /// The URL that the link redirects to.
     pub redirect_to: String,
-    /// Number of digits of the one-time code. 0 if there is no code, or if it contains anything other than digits.
+    /// Number of digits in the one-time code. 0 if there is no code, or if it contains anything other than digits.
     pub code_digits: usize,
 }
 
@@ -102,7 +102,7 @@ struct GenerateLinkResponse {
     action_link: String,
     redirect_to: String,
     email_otp: Option<SecretString>,
-    /// Supabase also creates links for banned users, but refuses such a link when it is opened (measured).
+    /// Supabase also creates links for banned users, but refuses such a link when it is opened (observed).
     banned_until: Option<DateTime<Utc>>,
 }
 
@@ -116,8 +116,8 @@ impl SupabaseClient {
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
         headers.insert(AUTHORIZATION, sensitive_header(&format!("Bearer {}", settings.key.expose_secret()))?);
-        // Without this header, the response to a call that loses a race contains Postgres's own error, which includes the
-        // address.
+        // Without this header, the response to a call that loses the race to create a user contains Postgres's own
+        // error, which includes the address.
         headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
         Ok(Self {
             client: http::client(&settings.url, &settings.connection, timeout)?,
@@ -133,8 +133,8 @@ impl SupabaseClient {
         })
     }
 
-    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. Additional concurrent calls would
-    /// only make each call slower.
+    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. Additional concurrent calls
+    /// would only make each call slower.
     pub async fn acquire_slot(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
     }
@@ -153,14 +153,14 @@ impl SupabaseClient {
             tracing::error!(
                 code = reason.code,
                 reason = reason.message,
-                "a Supabase Auth hook is failing: the people for whom it runs get no mail until it is fixed; \
+                "a Supabase Auth hook is failing: the people it affects get no mail until the hook is fixed; \
                  retrying automatically"
             );
         }
     }
 
-    /// Makes a check call without side effects. Supabase Auth refuses a call without a `type` as invalid, but only after it has
-    /// accepted the key and queried its database (measured).
+    /// Makes a check call without side effects. Supabase Auth refuses a call without a `type` as invalid, but only
+    /// after it has accepted the key and queried its database (observed).
     pub async fn check(&self, timeout: Duration) -> CheckResult {
         let body = serde_json::json!({ "email": self.check_address });
         let request =
@@ -172,11 +172,12 @@ impl SupabaseClient {
         }
     }
 
-    /// Creates a sign-in link that leads to `callback_url`. `links` says what the mailed link leads to and whether the
-    /// mail shows a code. Any earlier link of this address stops working.
+    /// Creates a sign-in link that leads to `callback_url`. `links` specifies where the mailed link leads and whether
+    /// the mail shows a code. Any earlier link for this address stops working.
     ///
     /// # Errors
-    /// [`UpstreamFailure`] if the response contains no link, or a link that must not be mailed.
+    /// [`UpstreamFailure`] if Supabase returns no link, if the link must not be mailed, or if a required code is too
+    /// short.
     pub async fn generate_link(
         &self,
         email: &Email,
@@ -188,11 +189,11 @@ impl SupabaseClient {
         self.check_link(&response, email, body, links)
     }
 
-    /// Creates a link for an existing account, and returns what can be told about it without its secrets. Creates no account. Any
-    /// earlier link of this address stops working.
+    /// Creates a link for an existing account, and returns facts about the link without its secrets. Creates no
+    /// account. Any earlier link for this address stops working.
     ///
     /// # Errors
-    /// [`UpstreamFailure`] if the response contains no link.
+    /// [`UpstreamFailure`] if Supabase returns no link.
     pub async fn inspect_link(
         &self,
         email: &Email,
@@ -231,7 +232,7 @@ impl SupabaseClient {
         Ok((response, body))
     }
 
-    /// The shortest `verify_url` that a link may have.
+    /// The shortest `verify_url` that a link can have.
     pub fn shortest_verify_url(&self) -> String {
         let origin = self.link_origins.iter().min_by_key(|origin| origin.len());
         format!("{}/", origin.map(String::as_str).unwrap_or_default())
@@ -239,7 +240,7 @@ impl SupabaseClient {
 
     /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
     /// works as a magic link, because both use the same token (Supabase: internal/api/verify.go, verifyTokenHash; also
-    /// measured).
+    /// observed).
     fn link_type(&self) -> &'static str {
         match self.signups {
             Signups::Allow => "magiclink",
@@ -247,8 +248,9 @@ impl SupabaseClient {
         }
     }
 
-    /// Checks that the link is for the recipient, that the recipient is not banned, and, if the mailed link goes through
-    /// Supabase, that the link's origin is in `LINK_ORIGINS`.
+    /// Checks a link and extracts its parts. The link must be complete and for the recipient, and the recipient must
+    /// not be banned. If the mailed link goes through Supabase, the link's origin must be in `LINK_ORIGINS`. If the
+    /// mail contains only a code, the code must be long enough.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -262,7 +264,7 @@ impl SupabaseClient {
             http_status: Some(response.status),
         };
         if !body.email.eq_ignore_ascii_case(email.as_str()) {
-            let message = "Supabase returned a link for a different address than the requested one".to_owned();
+            let message = "Supabase returned a link for an address other than the requested one".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }
         if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {
@@ -277,8 +279,8 @@ impl SupabaseClient {
         let verify_url = Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
         if links.style.leads_through_supabase() && !self.link_origins.contains(&origin) {
             let message = format!(
-                "Supabase creates links to {origin}, which is not in LINK_ORIGINS: set Supabase's API_EXTERNAL_URL, or \
-                 add the origin to LINK_ORIGINS"
+                "Supabase creates links to {origin}, which is not in LINK_ORIGINS: correct Supabase's \
+                 API_EXTERNAL_URL, or add the origin to LINK_ORIGINS"
             );
             return Err(failure(
                 Verdict::Configuration { setting: "LINK_ORIGINS" },
@@ -296,8 +298,8 @@ impl SupabaseClient {
     }
 }
 
-/// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would ask the person to
-/// set a new password.
+/// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would ask the
+/// person to set a new password.
 fn as_magic_link(kind: String) -> String {
     if kind == "recovery" { "magiclink".to_owned() } else { kind }
 }

@@ -1,7 +1,7 @@
-//! Calls Supabase's `/verify` with a token that no link has. The response shows how Supabase's settings affect a link. The
-//! request has no side effects: it signs nobody in and invalidates no link.
+//! Calls Supabase's `/verify` with a token that no link has. The response shows how Supabase's settings affect a link.
+//! The request has no side effects: it signs nobody in and invalidates no link.
 //!
-//! The requests carry no key. The token of a link is a SHA-224 hash in 56 hexadecimal digits (measured), so neither of the
+//! The requests carry no key. A link's token is a SHA-224 hash in 56 hexadecimal digits (observed), so neither of the
 //! tokens below can belong to a link.
 
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::settings::SupabaseClientSettings;
 const TOKEN_FOR_REDIRECTS: &str = "no-token-redirect-check";
 const TOKEN_FOR_LINK_PATHS: &str = "no-token-link-path-check";
 
-/// Maximum time for a request. The delivery waits for the response, and continues if none arrives in this time.
+/// Maximum time for a request. The delivery waits for the response, and continues without it after this time.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A client without a key for one Supabase project.
+/// A client for one Supabase project. Its requests carry no key.
 #[derive(Clone)]
 pub(crate) struct VerifyClient {
     client: Client,
@@ -30,7 +30,8 @@ pub(crate) struct VerifyClient {
 }
 
 impl VerifyClient {
-    /// Creates a client. Makes no call. Each call is limited by `timeout` or [`MAX_TIMEOUT`], whichever is shorter.
+    /// Creates a client without calling Supabase. The timeout of each call is the shorter of `timeout` and
+    /// [`MAX_TIMEOUT`].
     ///
     /// # Errors
     /// The HTTP client cannot be created.
@@ -66,7 +67,7 @@ impl VerifyClient {
     }
 }
 
-/// The query of a magic link, with the callback URL percent-encoded as the value of `redirect_to`.
+/// Adds the query of a magic link, with the callback URL percent-encoded as the value of `redirect_to`.
 fn with_query(mut url: Url, token: &str, callback_url: &str) -> Url {
     url.query_pairs_mut()
         .append_pair("token", token)
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callback_url_is_one_encoded_value() {
+    fn the_callback_url_is_percent_encoded_into_one_parameter() {
         let url = "https://auth.example.com/auth/v1/verify".parse().unwrap();
         let callback_url = "https://portal.example.com/auth/callback?next=%2Fa.b%2Fc&lang=en#top";
         let asked = with_query(url, "no-token", callback_url);
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_check_tokens_cannot_be_those_of_a_link() {
+    fn the_check_tokens_cannot_belong_to_a_link() {
         for token in [TOKEN_FOR_REDIRECTS, TOKEN_FOR_LINK_PATHS] {
             assert!(token.len() != 56 && token.bytes().any(|byte| !byte.is_ascii_hexdigit()), "{token}");
         }

@@ -1,5 +1,5 @@
-//! Configuration errors: they do not count as attempts, they name the setting to check, and the worker recovers by itself after
-//! an operator has fixed the setting.
+//! Configuration errors do not count as attempts. Each error shows which setting to check. The worker recovers
+//! automatically after an operator has fixed the setting.
 
 use futures_util::future::join_all;
 use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall, eventually};
@@ -37,7 +37,7 @@ async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_configuration_error_names_its_setting() {
+async fn each_configuration_error_shows_the_setting_to_check() {
     let not_allowed = r#"{"message":"Domain mg.example.com is not allowed to send: Account disabled"}"#;
     let table = [
         (Fault::status(401), "mailgun", "mailgun_key_refused", "MAILGUN_API_KEY"),
@@ -123,13 +123,13 @@ async fn links_to_a_path_that_no_server_serves_are_not_mailed() {
     assert!(message.contains(&format!("{}/verify, where", test.supabase.url())), "{message}");
     assert!(message.contains("MAILER_URLPATHS_MAGIC_LINK") && message.contains("API_EXTERNAL_URL"), "{message}");
     // A probe finds that the path is still not served, and the breaker stays open.
-    eventually("a check of the path by a probe", async || match link_path_checks(&test) {
+    eventually("a probe that checks the path", async || match link_path_checks(&test) {
         calls if calls.iter().filter(|call| call.path == "/verify").count() >= 3 => Ok(()),
         calls => Err(format!("{calls:#?}")),
     })
     .await;
     assert!(test.mailgun.journal().is_empty());
-    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "the breaker was closed in between");
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "the breaker closed and opened again");
 
     test.supabase.set_verify_path("/auth/v1/verify");
     for job in jobs {
@@ -148,7 +148,7 @@ async fn links_to_a_path_that_no_server_serves_are_not_mailed() {
     test.finish().await;
 }
 
-/// The requests that checked whether a server serves the path of links, oldest first.
+/// The requests that checked whether a server serves the link path, oldest first.
 fn link_path_checks(test: &TestWorker) -> Vec<VerifyCall> {
     let calls = test.supabase.verify_journal().into_iter();
     calls.filter(|call| call.unknown_token.as_deref() == Some("no-token-link-path-check")).collect()
@@ -171,7 +171,7 @@ async fn a_link_is_mailed_if_the_check_of_its_path_is_unclear() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unavailable_upstream_is_named_by_the_health_check() {
+async fn the_health_check_reports_an_unavailable_upstream() {
     let test = TestWorker::new().await;
     test.supabase.faults().add(Fault::status(503).always());
     let worker = test.start_worker();

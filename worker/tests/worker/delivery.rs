@@ -1,11 +1,11 @@
-//! Successful deliveries: each job becomes one mail, and no log or metric contains a secret.
+//! Successful deliveries: each job results in one mail, and no log or metric contains a secret.
 
 use sandbox::{FaultKind, eventually};
 
 use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_mailed_and_its_link_works_once() {
+async fn a_mail_is_sent_and_its_link_works_once() {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
     let job = test.enqueue("ada@example.com").await;
@@ -55,7 +55,7 @@ async fn upstream_calls_have_the_required_fields() {
         ("o:require-tls", "yes"),
         ("o:skip-verification", "no"),
         ("h:Auto-Submitted", "auto-generated"),
-        // `All` may suppress bounces.
+        // The value `All` might also suppress bounces.
         ("h:X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("o:deliver-within", "59m"),
         ("v:job_id", &job.to_string()),
@@ -83,9 +83,9 @@ async fn the_tls_settings_are_sent_to_mailgun() {
     test.finish().await;
 }
 
-/// Gmail groups mails with the same subject and hides the newest mail.
+/// Gmail groups mails with the same subject into one conversation, in which a person could easily open an older link.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
+async fn the_mails_for_two_requests_are_not_grouped_into_one_conversation() {
     let test = TestWorker::new().await;
     let _worker = test.start_worker();
     let mut references = std::collections::HashSet::new();
@@ -110,7 +110,7 @@ async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_jobs_are_each_mailed_once() {
+async fn one_mail_is_sent_for_each_of_many_jobs() {
     let mut test = TestWorker::new().await;
     test.set("MAILGUN_RATE", "1000/1s");
     test.set("MIGRATE_ON_START", "false");
@@ -135,7 +135,7 @@ async fn many_jobs_are_each_mailed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_newest_waiting_request_is_mailed() {
+async fn a_mail_is_sent_only_for_the_newest_waiting_request() {
     let test = TestWorker::new().await;
     let older = test.enqueue("ada@example.com").await;
     let newer = test.enqueue("ada@example.com").await;
@@ -225,8 +225,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
     let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
     let page = |link: usize| "a".repeat(link - origin - rest - callback);
-    // The length of the link, the final state of the job, and the number of calls to Supabase. The worker does not request a
-    // link that is certain to be too long, because a new link could invalidate an earlier link.
+    // The length of the link, the final state of the job, and the number of calls to Supabase. The worker does not
+    // request a link that is certain to be too long, because a new link could invalidate an earlier link.
     for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
         let before = test.supabase.journal().len();
         let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
@@ -242,10 +242,10 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     test.finish().await;
 }
 
-/// Earlier versions of the api did not store the host. A mail for such a job must not show the callback's full host, because
-/// whoever requests a link may have chosen its first label.
+/// Earlier versions of the api did not store the host that mails show. A mail for a job without this host must not show
+/// the callback's full host, because with a wildcard origin, anybody who requests a link can choose the first label.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domain() {
+async fn a_mail_shows_the_stored_host_or_else_the_registrable_domain() {
     let test = TestWorker::new().await;
     test.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback"]);
     let callback_url = "https://your-account-is-locked.preview.example.com/auth/callback";

@@ -7,7 +7,7 @@ use sandbox::{Durability, Fault, FaultKind, Postgres, TestDatabase, eventually};
 use crate::test_worker::{TIMEOUT, TestWorker, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_worker_mails_the_job_of_a_killed_worker() {
+async fn another_worker_finishes_a_killed_workers_job() {
     let mut test = TestWorker::new().await;
     test.set("LEASE_SECONDS", "5");
     test.set("UPSTREAM_TIMEOUT", "60s");
@@ -21,7 +21,7 @@ async fn another_worker_mails_the_job_of_a_killed_worker() {
     let killed = std::time::Instant::now();
 
     test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
-    // This test checks a promised time limit: the lease of 5 s plus the interval between rescues.
+    // This test checks a guaranteed time limit: the lease of 5 s plus the interval between rescues.
     assert!(killed.elapsed() < Duration::from_secs(9), "the lease and the rescue took longer than 9 s");
     let done = test.wait_for_state(job, "sent").await;
     assert_eq!(done.attempt, 2);
@@ -83,7 +83,7 @@ async fn a_shutdown_lets_running_deliveries_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shutdown_requeues_deliveries_that_do_not_finish() {
+async fn a_shutdown_requeues_jobs_whose_deliveries_do_not_finish() {
     let mut test = TestWorker::new().await;
     test.set("SHUTDOWN_SECONDS", "0");
     test.set("UPSTREAM_TIMEOUT", "60s");
@@ -102,13 +102,13 @@ async fn a_shutdown_requeues_deliveries_that_do_not_finish() {
     assert_eq!(test.outcomes(in_link).await, "generate_link stopped");
     let unknown = test.job(in_send).await;
     assert_eq!((unknown.state.as_str(), unknown.attempt), ("retrying", 1));
-    assert!(unknown.has_link, "the link of the mail that may have been sent was deleted");
+    assert!(unknown.has_link, "the link was deleted, although its mail may have been sent");
     assert_eq!(test.outcomes(in_send).await, "generate_link ok, send stopped");
     test.finish_with_open_jobs(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_stops_is_not_ready() {
+async fn a_stopping_worker_is_not_ready() {
     let mut test = TestWorker::new().await;
     test.set("UPSTREAM_TIMEOUT", "60s");
     test.supabase.faults().add(FaultKind::Hang);
@@ -125,7 +125,7 @@ async fn a_worker_that_stops_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_stops_the_worker_at_once() {
+async fn a_second_signal_stops_the_worker_immediately() {
     let mut test = TestWorker::new().await;
     test.set("UPSTREAM_TIMEOUT", "60s");
     test.supabase.faults().add(FaultKind::Hang);
@@ -140,8 +140,8 @@ async fn a_second_signal_stops_the_worker_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
-    // Committed rows must survive the crash.
+async fn the_worker_waits_while_the_database_starts_or_restarts() {
+    // The hard restart later in this test must not lose committed rows.
     let server = Postgres::start_with(Durability::Stock).await.unwrap();
     server.create_database("late").await.unwrap();
     server.halt().await;

@@ -1,4 +1,5 @@
-//! With every `LINK_STYLE`, a retry sends exactly the same mail, even if a worker with different settings makes the retry.
+//! With every `LINK_STYLE`, a retry sends exactly the same mail, even if a worker with different settings makes the
+//! retry.
 
 use chacha20poly1305::{
     Key, KeyInit as _, XChaCha20Poly1305, XNonce,
@@ -13,7 +14,7 @@ use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines};
 const ADA: &str = "ada@example.com";
 const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 const OTHER_CONFIRM_KEY: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=";
-/// `LINK_SEALING_KEY` of [`TestWorker`].
+/// The `LINK_SEALING_KEY` that [`TestWorker`] sets.
 const SEALING_KEY: [u8; 32] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
     31,
@@ -45,13 +46,13 @@ async fn mail_without_answer(test: &TestWorker) -> JobId {
     job
 }
 
-/// Everything in a mail that the person or a mail program sees.
+/// Returns everything in a mail that its recipient or a mail program sees.
 fn seen(mail: &Mail) -> (&str, &str, &str, &[(String, String)]) {
     (&mail.subject, &mail.text, &mail.html, &mail.headers)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_with_other_settings_mails_the_very_same_mail() {
+async fn a_retry_with_other_settings_sends_exactly_the_same_mail() {
     for (style, other_style) in
         [("confirm", "verify"), ("verify", "token_hash"), ("token_hash", "code"), ("code", "confirm")]
     {
@@ -68,7 +69,7 @@ async fn a_retry_with_other_settings_mails_the_very_same_mail() {
         test.wait_for_state(job, "sent").await;
 
         let mails = test.mailgun.mails_to(ADA);
-        assert_eq!(mails.len(), 2, "{style}: the stand-in accepts the first mail, too");
+        assert_eq!(mails.len(), 2, "{style}: the stand-in must have accepted both mails");
         assert_eq!(seen(&mails[0]), seen(&mails[1]), "{style}");
         assert!(mails[0].header("Message-Id").is_some());
         assert_eq!(test.supabase.journal().len(), 1, "{style}: a second link was created");
@@ -78,7 +79,7 @@ async fn a_retry_with_other_settings_mails_the_very_same_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirm_link_whose_key_is_gone_is_replaced() {
+async fn a_confirm_link_whose_key_was_removed_is_replaced() {
     for key in [OTHER_CONFIRM_KEY, ""] {
         let mut test = test_with("confirm", "off").await;
         let job = mail_without_answer(&test).await;
@@ -117,7 +118,7 @@ fn seal_text(link: &str, job: JobId, message_id: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_an_earlier_version_sealed_is_mailed_as_it_was() {
+async fn a_link_sealed_by_an_earlier_version_is_mailed_unchanged() {
     let mut test = test_with("verify", "off").await;
     let job = mail_without_answer(&test).await;
     let first = test.mailgun.mails_to(ADA).pop().unwrap();
@@ -143,7 +144,7 @@ async fn a_link_that_an_earlier_version_sealed_is_mailed_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_every_style_the_newest_mail_is_the_one_that_signs_in() {
+async fn with_every_style_only_the_code_in_the_newest_mail_works() {
     for style in ["confirm", "verify", "token_hash", "code"] {
         let test = test_with(style, "on").await;
         test.supabase.add_confirmed_user(ADA);

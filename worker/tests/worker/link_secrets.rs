@@ -8,7 +8,7 @@ use crate::test_worker::{TIMEOUT, TestWorker, http_get};
 const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_table() {
+async fn no_log_metric_error_or_table_contains_a_token_hash_code_or_link() {
     for style in ["confirm", "verify", "token_hash", "code"] {
         let mut test = TestWorker::new().await;
         test.supabase.set_otp_length(10);
@@ -21,7 +21,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
         ] {
             test.set(name, value);
         }
-        // Mailgun accepts the first mail, but its response is lost, so the mail's link stays in the tables.
+        // Mailgun accepts the first mail, but the response is lost, so this mail's sealed link stays in the tables.
         test.mailgun.faults().add(Fault::from(sandbox::FaultKind::CutAfter).to("tim@example.com"));
         let worker = test.start_worker();
         let waiting = test.enqueue("tim@example.com").await;
@@ -50,11 +50,12 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
     }
 }
 
-/// The code, the link, and the payload or the token hash of a mail.
+/// Returns the secrets of a mail: its code, its token hash, its link if it has one, and the payload if that link is a
+/// confirm link.
 fn secrets_in(style: &str, mail: &Mail) -> Vec<String> {
     let is_code = |line: &&str| line.len() == 10 && line.bytes().all(|byte| byte.is_ascii_digit());
     let code = mail.text.lines().find(is_code).unwrap().to_owned();
-    // Supabase's token hash.
+    // Calculate the token hash as Supabase does.
     let hash = {
         use sha2::{Digest as _, Sha224};
         let hash = Sha224::digest(format!("{}{code}", mail.to[0]));

@@ -1,4 +1,5 @@
-//! `LINK_STYLE` and `MAIL_CODE`: what a mail of each style contains, and that its link or code signs the person in.
+//! `LINK_STYLE` and `MAIL_CODE`: what a mail of each style contains, and whether the person can sign in with its link
+//! or code.
 
 use confirm::{ConfirmKeys, Content};
 use sandbox::{Mail, Program, eventually};
@@ -29,7 +30,7 @@ fn keys(text: &str) -> ConfirmKeys {
     text.parse().unwrap_or_else(|error: &str| panic!("{error}"))
 }
 
-/// What the confirm page reads from a link.
+/// Decodes a link as the confirm page does.
 fn content(link: &str) -> Content {
     let payload = link.strip_prefix(&format!("{PUBLIC_URL}/auth/confirm/")).unwrap_or_else(|| panic!("{link}"));
     keys(CONFIRM_KEY).decode(payload).unwrap_or_else(|error| panic!("{error}: {link}"))
@@ -42,7 +43,7 @@ fn behind_the_button(content: &Content) -> String {
     url::Url::parse_with_params(&content.verify_url, parameters).unwrap().into()
 }
 
-/// What happens to a person who uses a link of this style: `signed_in`, or Supabase's error code.
+/// Follows a link of this style. Returns `signed_in`, or Supabase's error code.
 async fn follow(test: &TestWorker, style: &str, link: &str) -> String {
     let outcome = match style {
         "confirm" => test.supabase.verify(&behind_the_button(&content(link))).await.unwrap(),
@@ -157,7 +158,8 @@ async fn a_token_hash_link_leads_to_the_callback_and_the_portal_verifies_the_has
     test.finish_without_faults().await;
 }
 
-/// A token hash link does not go through Supabase, whose address may be reachable only from the portal.
+/// A token hash link leads to the portal, not to Supabase. In some deployments, only the portal can reach Supabase's
+/// address.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_allow_list() {
     let mut test = TestWorker::new().await;
@@ -174,7 +176,7 @@ async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_all
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_of_style_code_has_a_code_that_signs_in_and_no_link() {
+async fn with_style_code_a_mail_has_a_working_code_and_no_link() {
     let mut test = confirm_test().await;
     test.set("LINK_STYLE", "code");
     test.set("MAIL_CODE", "on");
@@ -190,7 +192,7 @@ async fn a_mail_of_style_code_has_a_code_that_signs_in_and_no_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailed_code_and_its_link_end_each_other_and_the_code_is_only_in_the_bodies() {
+async fn a_used_code_invalidates_its_link_and_appears_only_in_the_mail_bodies() {
     for style in ["confirm", "verify", "token_hash"] {
         let mut test = confirm_test().await;
         test.set("LINK_STYLE", style);
@@ -218,7 +220,7 @@ async fn metric(worker: &Program, line: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn short_codes_are_not_mailed_and_one_error_line_names_supabases_setting() {
+async fn short_codes_are_not_mailed_and_one_error_line_shows_supabases_setting() {
     for (mail_code, too_short, long_enough) in [("on", 9, 10), ("on-rate-limited", 7, 8)] {
         let mut test = confirm_test().await;
         test.set("MAIL_CODE", mail_code);
@@ -238,7 +240,7 @@ async fn short_codes_are_not_mailed_and_one_error_line_names_supabases_setting()
         assert_eq!(code_in(&mail_to(&test, ADA, CALLBACK_URL).await).map(str::len), Some(long_enough));
         test.supabase.set_otp_length(too_short);
         assert!(code_in(&mail_to(&test, ADA, CALLBACK_URL).await).is_none());
-        assert_eq!(errors(), 2, "{mail_code}: the length has changed");
+        assert_eq!(errors(), 2, "{mail_code}: a changed length must be logged again");
         test.finish_without_faults().await;
     }
 }
@@ -262,7 +264,7 @@ async fn with_style_code_short_codes_stop_all_mail_until_the_setting_is_changed(
     test.supabase.set_otp_length(6);
     let worker = test.start_worker();
     let job = test.enqueue(ADA).await;
-    let health = eventually("a stop that names the setting", async || match get_ready(&worker).await {
+    let health = eventually("a stop with the code code_too_short", async || match get_ready(&worker).await {
         (503, health) if health["checks"]["supabase"]["code"] == "code_too_short" => Ok(health),
         (_, health) => Err(health.to_string()),
     })
@@ -272,14 +274,13 @@ async fn with_style_code_short_codes_stop_all_mail_until_the_setting_is_changed(
 
     test.supabase.set_otp_length(10);
     let done = test.wait_for_state(job, "sent").await;
-    assert_eq!(done.attempt, 1, "a fault of the settings was counted as an attempt");
+    assert_eq!(done.attempt, 1, "a configuration error was counted as an attempt");
     assert!(code_in(&test.mailgun.mails_to(ADA)[0]).is_some());
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1);
     test.finish_without_faults().await;
 }
 
-/// Starts a worker with these settings in addition to the usual ones, and returns the variables that its setting errors
-/// name.
+/// Starts a worker with these additional settings, and returns the variables for which it reports an error.
 async fn setting_errors(test: &TestWorker, settings: &[(&str, &str)]) -> Vec<String> {
     let mut all = test.settings().to_vec();
     all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -291,7 +292,7 @@ async fn setting_errors(test: &TestWorker, settings: &[(&str, &str)]) -> Vec<Str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
+async fn the_worker_does_not_start_if_its_link_settings_do_not_fit_together() {
     let test = TestWorker::new().await;
     let (url, key) = (("PUBLIC_URL", PUBLIC_URL), ("CONFIRM_KEY", CONFIRM_KEY));
     for (settings, errors) in [
@@ -315,8 +316,8 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_of_another_domain_than_the_link_is_warned_of() {
-    const WARNING: &str = "PUBLIC_URL and MAIL_FROM share no registrable domain";
+async fn a_warning_is_logged_if_sender_and_link_have_different_domains() {
+    const WARNING: &str = "PUBLIC_URL and MAIL_FROM have different registrable domains";
     for (public_url, is_warned_of) in [("https://login.example.org", true), ("https://login.example.com", false)] {
         let mut test = TestWorker::new().await;
         test.set("PUBLIC_URL", public_url);

@@ -26,8 +26,8 @@ const CREDENTIALS: &str = "ann:p%40ssword";
 /// `Basic` and `ann:p@ssword` in base64.
 const AUTHORIZATION: &str = "Basic YW5uOnBAc3N3b3Jk";
 
-/// Starts a TLS server that has a certificate from the test authority and forwards connections to a stand-in. Returns the
-/// server's address.
+/// Starts a TLS server that has a certificate from the test authority and forwards connections to a stand-in. Returns
+/// the server's address.
 async fn start_tls_proxy(url: &str) -> SocketAddr {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/tls/server.pem")).unwrap();
@@ -123,8 +123,8 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     {
         let _worker = test.start_worker();
         let job = test.enqueue("ben@example.com").await;
-        // The worker is killed at the end of this block. A job that it was delivering at that moment would stay leased
-        // for another minute.
+        // Wait for both jobs, because the worker is killed at the end of this block. A job that it was still delivering
+        // would stay leased for up to 30 s.
         test.wait_for_state(waiting, "sent").await;
         test.wait_for_state(job, "sent").await;
         assert!(!test.supabase.verify_journal().is_empty(), "the callback was not checked over TLS");
@@ -138,10 +138,10 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     test.finish_with_open_jobs(1).await;
 }
 
-/// Waits until an upstream is stopped because of its certificate, and returns the code and message of the stop.
+/// Waits until calls to an upstream are stopped because of its certificate, and returns the stop's code and message.
 async fn stop_of(test: &TestWorker, upstream: &str) -> (String, String) {
     let query = format!("select code, message from upstreams where name = '{upstream}' and code is not null");
-    eventually("a stop because of the certificate", async || {
+    eventually("a stop caused by the certificate", async || {
         let stops = test.rows::<(String, String)>(&query).await;
         match &stops[..] {
             [stop] if stop.1.contains("certificate") => Ok(stop.clone()),

@@ -19,7 +19,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
+async fn every_mail_in_every_language_is_written_and_shown_on_one_page() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("mails");
     let (code, printed) = preview(&[], &out, &[]).await;
@@ -69,7 +69,7 @@ async fn the_preview_shows_an_operators_words() {
 }
 
 #[tokio::test]
-async fn a_preview_of_one_style_has_only_this_style() {
+async fn a_preview_can_be_limited_to_one_style() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("mails");
     let (code, printed) = preview(&[], &out, &["--style", "link-and-code", "--language", "DE"]).await;
@@ -86,11 +86,15 @@ async fn a_preview_of_one_style_has_only_this_style() {
 }
 
 #[tokio::test]
-async fn a_preview_that_cannot_be_written_says_why() {
+async fn the_reason_is_printed_if_a_preview_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for (out, more, problem) in [
-        ("mails", &["--language", "pt"][..], "there are no mails in `pt`, only in en, de, fr, es, ar"),
+        (
+            "mails",
+            &["--language", "pt"][..],
+            "mails are not available in the language `pt`, only in en, de, fr, es, ar",
+        ),
         ("mails", &["--portal", "shop"], "there is no portal `shop`: no portal is configured"),
         ("file/mails", &[], "file/mails"),
     ] {

@@ -1,5 +1,5 @@
-//! Supabase's redirect allow list. If the list refuses a job's callback, the job fails before a link is created, so that the
-//! person's earlier link still works.
+//! Supabase's redirect allow list. If the list refuses a job's callback, the job fails before a link is created, so
+//! that the person's earlier link still works.
 
 use sandbox::{Fault, FaultKind, VerifyCall};
 
@@ -84,7 +84,7 @@ async fn a_redirect_check_is_repeated_after_it_expires() {
     first.kill();
     first.wait().await;
 
-    // An operator adds the entries, and a minute passes.
+    // An operator adds the missing entries to the allow list. Simulate that a minute has passed since the check.
     test.supabase.set_allow_list(&[REFUSED, &format!(r"{REFUSED}\?**")]);
     test.execute("update redirect_checks set checked_at = checked_at - interval '1 minute'").await;
     let _second = test.start_worker();
@@ -105,7 +105,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     assert_eq!(redirect_checks(&test).len(), 4, "expected the three test URLs and the job's own URL");
     assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), false)]);
 
-    // The answers for the next two callback URLs are already cached.
+    // The results for the next two callback URLs are already cached.
     let dotted = test.enqueue_to("eve@example.com", &format!("{CALLBACK}?next=%2Fa.b%2Fc%3Fd%3De")).await;
     test.wait_for_state(dotted, "failed").await;
     let bare = test.enqueue_to("joe@example.com", CALLBACK).await;
@@ -138,7 +138,7 @@ async fn a_worker_makes_at_most_four_redirect_checks_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
+async fn if_a_redirect_check_is_unclear_the_redirect_of_the_created_link_is_checked() {
     for fault in [Fault::status(500), Fault::status(429), Fault::answer(200, "<html>"), FaultKind::Hang.into()] {
         let test = TestWorker::new().await;
         test.supabase.verify_faults().add(fault.clone().always());
@@ -154,7 +154,7 @@ async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
         assert_eq!(
             redirect_checks(&test).len(),
             1,
-            "{fault:?}: the worker made another request after an unclear answer"
+            "{fault:?}: the worker made another request after an unclear response"
         );
         assert_eq!(get_ready(&worker).await.0, 200);
 
@@ -167,7 +167,7 @@ async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_allow_list_entry_is_noticed_despite_a_valid_check() {
+async fn a_removed_allow_list_entry_is_noticed_despite_a_cached_check() {
     let test = TestWorker::new().await;
     let _worker = test.start_worker();
     let sent = test.enqueue("ada@example.com").await;
@@ -185,7 +185,7 @@ async fn a_removed_allow_list_entry_is_noticed_despite_a_valid_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_missing_entries_can_be_pasted_from_the_log() {
+async fn the_missing_entries_can_be_copied_from_the_log() {
     let entries = format!(r"{REFUSED},{REFUSED}\?**");
     for format in ["text", "json"] {
         let mut test = TestWorker::new().await;
@@ -208,7 +208,7 @@ async fn the_missing_entries_can_be_pasted_from_the_log() {
     }
 }
 
-/// A line without ANSI colour codes.
+/// Returns a line without its ANSI colour codes.
 fn without_colours(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();

@@ -57,16 +57,17 @@ async fn each_response_has_the_effect_of_its_verdict() {
         assert!(test.outcomes(job).await.starts_with(outcomes), "{name}: {}", test.outcomes(job).await);
         let message = row.message.unwrap();
         assert!(!message.contains('@') && !message.contains("://"), "{name}: {message}");
-        // Let a job succeed after each failure, because three failures in a row would stop the upstream.
+        // Let a job succeed after each failure, because three consecutive failures would stop the calls to the
+        // upstream.
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
-    // The jobs that are retried hit the same fault on every attempt.
+    // Ten jobs stay open, because they hit the same fault on every attempt.
     test.finish_with_open_jobs(10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_mailed_after_errors_of_supabase() {
+async fn a_mail_is_sent_after_supabase_errors() {
     let test = TestWorker::new().await;
     test.supabase.faults().add(Fault::status(500).times(2).to("ada@example.com"));
     let _worker = test.start_worker();
@@ -119,7 +120,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     test.wait_for_state(job, "sent").await;
 
     let mails = test.mailgun.mails_to("ada@example.com");
-    assert_eq!(mails.len(), 2, "the stand-in accepts the first mail, too");
+    assert_eq!(mails.len(), 2, "the stand-in must have accepted both mails");
     assert_eq!(mails[0].link(), mails[1].link());
     for header in ["Message-Id", "References", "X-Entity-Ref-ID"] {
         assert!(mails[0].header(header).is_some(), "{header}");
@@ -138,7 +139,8 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
 async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
-    // Without this job, the first check call would stop the upstream before any call for a job is made.
+    // Without this job, the first check call would stop the calls to Supabase before the worker makes a call for any
+    // job.
     let first = test.enqueue("first@example.com").await;
     test.wait_for_state(first, "sent").await;
     test.supabase.faults().add(Fault::status(503).always());
@@ -146,9 +148,9 @@ async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     for number in 0..20 {
         jobs.push(test.enqueue(&format!("person-{number}@example.com")).await);
     }
-    worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();
-    // Jobs that were claimed before the stop still make their calls. The stop may come up to a second after these calls,
-    // because all workers together make at most one check call a second. The probes follow after 1, 2 and 5 s.
+    worker.wait_for_line("Sending is paused until the upstream works again", TIMEOUT).await.unwrap();
+    // Jobs that were claimed before the stop still make their calls. The stop may come up to a second after these
+    // calls, because all workers together make at most one check call a second. The probes follow after 1, 2 and 5 s.
     let gaps = || {
         let calls: Vec<_> = test.supabase.journal().iter().map(|call| call.at).collect();
         calls
@@ -164,10 +166,7 @@ async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
 
     test.supabase.faults().clear();
     for job in jobs {
-        assert!(
-            test.wait_for_state(job, "sent").await.attempt <= 3,
-            "failures of the upstream were counted as attempts"
-        );
+        assert!(test.wait_for_state(job, "sent").await.attempt <= 3, "upstream failures were counted as attempts");
     }
     test.finish().await;
 }
@@ -212,7 +211,7 @@ async fn a_link_that_expires_soon_is_replaced() {
     assert_ne!(
         mails[0].header("Message-Id"),
         mails[1].header("Message-Id"),
-        "a mailbox may drop the second mail as a duplicate"
+        "with the same Message-Id, a mailbox may drop the second mail as a duplicate"
     );
     assert!(test.supabase.verify(mails[1].link().unwrap()).await.unwrap().signed_in());
     test.finish().await;
@@ -233,7 +232,7 @@ async fn a_job_fails_after_its_last_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_that_supabase_cannot_save_fails_after_three_attempts() {
+async fn a_job_whose_user_supabase_cannot_save_fails_after_three_attempts() {
     let test = TestWorker::new().await;
     let body = r#"{"code":"unexpected_failure","message":"Database error saving new user"}"#;
     // Earlier failures with another code do not count towards the three attempts.
@@ -249,6 +248,6 @@ async fn a_user_that_supabase_cannot_save_fails_after_three_attempts() {
     .await;
     let failed = test.job(job).await;
     assert_eq!((failed.code.as_deref(), failed.attempt), (Some("user_not_saved"), 5));
-    assert_eq!(count_log_lines(&worker, "Sending is paused"), 0, "failures of one recipient slowed claims down");
+    assert_eq!(count_log_lines(&worker, "Sending is paused"), 0, "failures for one recipient slowed down claims");
     test.finish().await;
 }

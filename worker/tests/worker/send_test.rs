@@ -11,7 +11,7 @@ async fn send_test(test: &TestWorker, more: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_mail_says_so_and_belongs_to_no_job() {
+async fn a_test_mail_is_marked_as_a_test_and_belongs_to_no_job() {
     let mut test = TestWorker::new().await;
     test.set("PUBLIC_URL", "https://login.example.org");
     let (code, printed) = send_test(&test, &["--language", "de", "--style", "link-and-code"]).await;
@@ -19,20 +19,20 @@ async fn a_test_mail_says_so_and_belongs_to_no_job() {
     let mail = test.mailgun.mails_to("ada@example.com").pop().unwrap();
     assert!(printed.contains(&format!("sent: {}", mail.message_id)), "{printed}");
     assert!(mail.subject.starts_with("[Test] Ihr Anmeldelink für portal.example.com, "), "{}", mail.subject);
-    let notice = "This is a test mail. Its link and its code sign nobody in.";
+    let notice = "This is a test mail. Its link and its code do not work.";
     assert!(mail.text.starts_with(&format!("{notice}\n\nBei portal.example.com anmelden\n")), "{}", mail.text);
     assert!(mail.html.contains(notice), "{}", mail.html);
     assert_eq!(mail.link(), Some("https://login.example.org/auth/confirm/test"));
     assert_eq!((mail.variables.len(), mail.option("tag")), (0, Some("test")));
-    assert!(test.supabase.journal().is_empty(), "a test mail needs no link of Supabase");
+    assert!(test.supabase.journal().is_empty(), "a test mail must not request a link from Supabase");
     test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_mail_that_is_not_sent_says_why() {
+async fn the_reason_is_printed_if_a_test_mail_cannot_be_sent() {
     let mut test = TestWorker::new().await;
     for (more, problem) in [
-        (&["--language", "pt"][..], "there are no mails in `pt`"),
+        (&["--language", "pt"][..], "mails are not available in the language `pt`"),
         (&["--portal", "shop"], "there is no portal `shop`"),
     ] {
         let (code, printed) = send_test(&test, more).await;

@@ -1,11 +1,12 @@
-//! Settings and subcommands: the settings with which the worker refuses to start, and the subcommands `migrate` and `forget`.
+//! Settings and subcommands: the settings with which the worker refuses to start, and the subcommands `migrate` and
+//! `forget`.
 
 use sandbox::{Program, Role};
 
 use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_invalid_settings_are_reported_at_once() {
+async fn all_invalid_settings_are_reported_together() {
     let worker = spawn(&[], &[]);
     let status = worker.wait().await;
     assert_eq!(status.code(), Some(2));
@@ -42,13 +43,13 @@ async fn help_shows_every_setting_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_of_another_domain_is_logged_as_one_warning() {
+async fn a_sender_with_another_domain_causes_one_warning() {
     let mut test = TestWorker::new().await;
     for (from, warnings) in [("a@example.org", 1), ("Portal <a@example.com>", 0)] {
         test.set("MAIL_FROM", from);
         let worker = test.start_worker();
         worker.address().await.unwrap();
-        assert_eq!(count_log_lines(&worker, "MAIL_FROM has a different domain"), warnings, "{from}");
+        assert_eq!(count_log_lines(&worker, "the domain of MAIL_FROM does not match"), warnings, "{from}");
     }
     test.finish().await;
 }
@@ -65,7 +66,7 @@ async fn migrate_needs_only_the_database_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forget_removes_an_address_and_prints_the_tables() {
+async fn forget_removes_an_address_and_prints_how_many_rows_contained_it() {
     let test = TestWorker::new().await;
     test.enqueue("ann@example.com").await;
     let url = test.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
@@ -121,7 +122,7 @@ async fn a_dollar_sign_in_a_dotenv_file_is_literal() {
 }
 
 #[tokio::test]
-async fn the_readmes_example_starts_unchanged() {
+async fn the_worker_starts_with_the_unchanged_example_from_the_readme() {
     let readme = include_str!("../../../README.md");
     let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     // Without a database, the worker calls no upstream.
@@ -140,7 +141,7 @@ async fn the_readmes_example_starts_unchanged() {
 async fn a_key_that_may_not_create_links_is_refused_and_not_shown() {
     // {"role":"anon"}
     let anon = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl";
-    for (key, words) in [(anon, "the role anon"), ("sb_publishable_sesame", "a publishable key")] {
+    for (key, words) in [(anon, "the anon role"), ("sb_publishable_sesame", "a publishable key")] {
         let worker = spawn(&[("SUPABASE_SERVICE_ROLE_KEY".into(), key.into())], &[]);
         assert_eq!(worker.wait().await.code(), Some(2));
         let log = worker.log();
@@ -151,7 +152,7 @@ async fn a_key_that_may_not_create_links_is_refused_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_timeout_below_supabases_is_logged_as_a_warning() {
+async fn a_timeout_shorter_than_supabases_causes_a_warning() {
     let mut test = TestWorker::new().await;
     for (timeout, is_warned_of) in [("9s", true), ("10s", false)] {
         test.set("UPSTREAM_TIMEOUT", timeout);
@@ -164,7 +165,7 @@ async fn a_timeout_below_supabases_is_logged_as_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_invalid_setting_stops_the_start_and_is_named() {
+async fn each_invalid_setting_is_reported_and_prevents_startup() {
     let test = TestWorker::new().await;
     for (variable, invalid) in [
         ("DATABASE_URL", "postgres://db.internal/x?sslmode=bogus"),

@@ -1,4 +1,4 @@
-//! Who gets a link: the setting `SIGNUPS`, and banned users.
+//! Who gets a link, depending on `SIGNUPS` and on whether the user is banned.
 
 use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 

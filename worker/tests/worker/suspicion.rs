@@ -1,4 +1,5 @@
-//! A failure for one recipient does not delay other recipients, and a fault of an upstream is detected even without a job.
+//! Failures for some recipients delay other recipients by at most one probe, and a fault of an upstream is detected
+//! even without a job.
 
 use std::time::{Duration, Instant};
 
@@ -85,7 +86,7 @@ async fn a_refused_job_fails_only_after_another_recipient_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_that_a_mailgun_sandbox_does_not_authorise_fails_alone() {
+async fn with_a_mailgun_sandbox_only_jobs_for_unauthorised_recipients_fail() {
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always().to("ada@example.com"));
     let worker = test.start_worker();
@@ -103,11 +104,12 @@ async fn a_recipient_that_a_mailgun_sandbox_does_not_authorise_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailgun_sandbox_that_refuses_everybody_is_a_configuration_error_and_ends_no_job() {
+async fn a_mailgun_sandbox_that_refuses_all_recipients_is_a_configuration_error_and_fails_no_job() {
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always());
     let worker = test.start_worker();
-    // The check call must succeed, because it has no `to`: a Mailgun sandbox refuses only calls with a recipient.
+    // A real Mailgun sandbox does not refuse the check call, because this call has no recipient. Clear the fault, which
+    // refuses every call.
     test.mailgun.faults().clear();
     wait_until_ready_is(&worker, 200).await;
     for number in 0..6 {
@@ -125,7 +127,7 @@ async fn a_mailgun_sandbox_that_refuses_everybody_is_a_configuration_error_and_e
     test.mailgun.faults().clear();
     test.wait_for_all(&jobs, "sent").await;
     for job in jobs {
-        assert!(test.job(job).await.attempt <= 2, "refusals of everybody were counted as attempts");
+        assert!(test.job(job).await.attempt <= 2, "refusals of all recipients were counted as attempts");
     }
     test.finish().await;
 }
@@ -161,8 +163,8 @@ async fn a_failing_hook_delays_only_new_users() {
     test.finish().await;
 }
 
-/// Supabase does not always report that a hook has failed. Without this report, failures for three new users stop Supabase for
-/// everybody, and a known user, for whom the hook does not run, waits for one probe.
+/// Supabase does not always report that a hook has failed. If it does not, failures for three new users stop the calls
+/// to Supabase for all users. A known user, for whom the hook does not run, then waits for one probe.
 #[tokio::test(flavor = "multi_thread")]
 async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let test = TestWorker::new().await;
@@ -178,7 +180,8 @@ async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let known = test.enqueue_all("known", 10).await;
     let started_at = Instant::now();
     test.wait_for_all(&known, "sent").await;
-    // This test checks a promised time limit: the next probe comes within 5 s, and its success for a known user ends the stop.
+    // This test checks a guaranteed time limit: the next probe comes within 5 s, and its success for a known user ends
+    // the stop.
     assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }
@@ -191,7 +194,7 @@ fn hook_timeout() -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_limit_of_a_hook_delays_only_its_own_job() {
+async fn a_rate_limit_from_a_hook_delays_only_the_affected_job() {
     let test = TestWorker::new().await;
     let body = r#"{"code":"unknown","message":"try again after 600 seconds"}"#;
     test.supabase.faults().add(Fault::answer(429, body).always().to("rate-limited@example.com"));
@@ -229,7 +232,7 @@ async fn the_start_and_the_end_of_a_pause_are_logged_once_with_the_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_refuses_everybody_is_reported_and_costs_no_attempt() {
+async fn a_gateway_that_refuses_all_calls_is_reported_and_costs_no_attempt() {
     for status in [400, 410, 421, 431] {
         let test = TestWorker::new().await;
         let worker = test.start_worker();
@@ -261,7 +264,7 @@ async fn outage(fault: Fault) {
     test.supabase.faults().add(fault.seconds(15));
     let jobs = test.enqueue_all("person", 50).await;
     let began_at = Instant::now();
-    worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();
+    worker.wait_for_line("Sending is paused until the upstream works again", TIMEOUT).await.unwrap();
     eventually("the end of the outage", async || {
         let faults = test.supabase.faults().list();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -269,7 +272,7 @@ async fn outage(fault: Fault) {
     .await;
     let over_at = Instant::now();
     test.wait_for_all(&jobs, "sent").await;
-    // This test checks a promised time limit: the jobs are sent soon after the outage ends.
+    // This test checks a guaranteed time limit: the mails are sent soon after the outage ends.
     assert!(over_at.elapsed() < Duration::from_secs(5), "{:?} after {:?}", over_at.elapsed(), began_at.elapsed());
     for job in jobs {
         assert_eq!(test.job(job).await.attempt, 1);
@@ -306,7 +309,7 @@ async fn a_wrong_key_and_its_correction_are_detected_without_a_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_expires_behind_an_open_breaker_records_the_cause() {
+async fn a_job_that_expires_while_the_breaker_is_open_records_the_cause() {
     let test = TestWorker::new().await;
     test.supabase.faults().add(Fault::answer(401, r#"{"message":"Invalid API key"}"#).always());
     let worker = test.start_worker();
@@ -324,7 +327,7 @@ async fn a_job_that_expires_behind_an_open_breaker_records_the_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_outage() {
+async fn recipients_refused_by_a_firewall_delay_others_by_one_probe_and_do_not_hide_an_outage() {
     let test = TestWorker::new().await;
     for number in 0..3 {
         let address = format!("refused-{number}@example.com");
@@ -333,13 +336,13 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
     test.enqueue_all("refused", 3).await;
-    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err("no upstream is stopped") }).await;
+    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err("no calls are stopped") }).await;
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // This test checks a promised time limit: at most one other probe comes before the probe for this person.
+    // This test checks a guaranteed time limit: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
-    assert!(!test.is_stopped().await, "the success did not resume Supabase");
+    assert!(!test.is_stopped().await, "calls to Supabase are still stopped after a success");
 
     test.supabase.faults().add(FaultKind::Cut);
     test.supabase.faults().add(Fault::status(500).always());
@@ -350,7 +353,7 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
+async fn probes_use_other_jobs_before_jobs_delayed_by_a_hook() {
     let test = TestWorker::new().await;
     for number in 0..8 {
         let address = format!("new-user-{number}@example.com");
@@ -366,12 +369,12 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
         test.wait_for(job, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
     }
     test.enqueue_all("refused", 3).await;
-    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err("no upstream is stopped") }).await;
+    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err("no calls are stopped") }).await;
     test.execute("update email_jobs_open set run_at = clock_timestamp()").await;
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // This test checks a promised time limit: at most one other probe comes before the probe for this person.
+    // This test checks a guaranteed time limit: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }

@@ -1,4 +1,5 @@
-//! An operator's templates and words in `MAIL_TEMPLATES`: what they change, which faults are refused, and SIGHUP.
+//! An operator's templates and words in `MAIL_TEMPLATES`: what they change, which faults are rejected, and how SIGHUP
+//! reloads them.
 
 use std::{fs, path::Path};
 
@@ -28,7 +29,7 @@ async fn reload(worker: &Program, result: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
+async fn a_reload_changes_new_mails_but_not_mails_that_were_already_tried() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "en/words.ftl", "mail-button = First words\n");
     let mut test = TestWorker::new().await;
@@ -46,10 +47,10 @@ async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
     test.wait_for_state(tried, "sent").await;
     let html = |address| test.mailgun.mails_to(address).pop().unwrap().html;
     assert!(html("new@example.com").contains(">Second words</a>"));
-    assert!(html(ADA).contains(">First words</a>"), "a repeated mail has the text of the first mail");
+    assert!(html(ADA).contains(">First words</a>"), "the retry must send the same text as the first attempt");
     assert_eq!(count_log_lines(&worker, "reloaded PORTALS_FILE and MAIL_TEMPLATES"), 1);
 
-    // If one file has a fault, none of the changed files is used.
+    // If any file has a fault, none of the changed files is used.
     write(folder.path(), "en/words.ftl", "mail-button = Third words\n");
     write(folder.path(), "sign_in.txt", "{{ link }}\n{{ cod }}\n");
     write(folder.path(), "singin.html", "");
@@ -63,7 +64,7 @@ async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_templates_replace_ours() {
+async fn an_operators_templates_replace_the_built_in_templates() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "subject.txt", "{{ host }}: {{ line(\"mail-button\") }}\n");
     write(
@@ -76,7 +77,7 @@ async fn an_operators_templates_replace_ours() {
         "sign_in.txt",
         "{{ message(\"mail-heading\") }}\n\n{{ link }}\n{% if code %}{{ code }}{% endif %}\n",
     );
-    // A mail with only a code needs no link.
+    // A mail with only a code has no link, so the template must test `link` first.
     let html = "{% if link %}<a href=\"{{ link }}\">{{ line(\"mail-button\") }}</a>{% endif %}{% if code %}{{ code }}{% endif %}";
     write(folder.path(), "button.html", html);
     let mut test = TestWorker::new().await;
@@ -85,7 +86,7 @@ async fn an_operators_templates_replace_ours() {
     assert_eq!(refused.wait().await.code(), Some(2));
     let log = refused.log().join("\n");
     for line in ["sign_in.html:1: ", "sign_in.txt:3: "] {
-        assert!(log.contains(line) && log.contains("test it with `if` first"), "{log}");
+        assert!(log.contains(line) && log.contains("test for it with `if` first"), "{log}");
     }
 
     write(folder.path(), "sign_in.html", "<!doctype html><body>{% include \"button.html\" %}</body>\n");
@@ -104,11 +105,11 @@ async fn an_operators_templates_replace_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_mail_of_a_burst_has_its_own_link_whatever_the_templates_do_with_it() {
+async fn each_mail_in_a_burst_has_its_own_link_with_any_template() {
     let folder = tempfile::tempdir().unwrap();
     let link = "{% if link %}<a href=\"{{ link }}\">x</a>{% endif %}{% if code %}{{ code }}{% endif %}";
     write(folder.path(), "sign_in.html", link);
-    // German mails show how long the link is, so each of them must be rendered as a whole.
+    // The German template prints the length of the link, so a cached German mail cannot be reused with another link.
     let text = "{% if link %}{{ link }}\n{{ link|length }}{% endif %}{% if code %}{{ code }}{% endif %}";
     write(folder.path(), "de/sign_in.txt", text);
     write(folder.path(), "sign_in.txt", "{% if link %}{{ link }}\n{% endif %}{% if code %}{{ code }}{% endif %}");

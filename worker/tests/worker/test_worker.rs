@@ -1,5 +1,5 @@
-//! The test harness: each test has its own database and its own stand-ins for Supabase and Mailgun, and starts workers as
-//! processes.
+//! The test harness: each test has its own database and its own stand-ins for Supabase and Mailgun, and starts workers
+//! as processes.
 
 use std::{ops::Deref, time::Duration};
 
@@ -16,7 +16,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const CALLBACK_URL: &str = "https://example.com/auth/callback?next=%2Fprojects%2F42";
 
-/// The database, stand-ins and settings of one test. A test ends with one of the functions whose names begin with `finish`.
+/// The database, stand-ins and settings of one test. Each test must end by calling one of the methods whose names begin
+/// with `finish`.
 pub(crate) struct TestWorker {
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
@@ -41,7 +42,7 @@ impl TestWorker {
         Self::on(database, &url).await
     }
 
-    /// Creates a test that uses a database that may not be ready yet. `url` is the workers' connection string.
+    /// Creates a test with the given database, which need not be ready yet. `url` is the workers' connection string.
     pub(crate) async fn on(database: TestDatabase, url: &str) -> Self {
         let database = database.require_finish();
         let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
@@ -111,14 +112,14 @@ impl TestWorker {
         self.find(id.0).await.expect("the job exists")
     }
 
-    /// All attempts of a job's steps, in order.
+    /// Returns all attempts of a job's steps, in order.
     pub(crate) async fn attempts(&self, id: JobId) -> Vec<StepRow> {
         let mut steps = self.steps().await;
         steps.retain(|step| step.job_id == id.0);
         steps
     }
 
-    /// The outcomes of all attempts of a job's steps, such as `generate_link ok, send unknown`.
+    /// Returns the outcomes of all attempts of a job's steps, such as `generate_link ok, send unknown`.
     pub(crate) async fn outcomes(&self, id: JobId) -> String {
         let attempts = self.attempts(id).await;
         attempts.iter().map(|a| format!("{} {}", a.step, a.outcome)).collect::<Vec<_>>().join(", ")
@@ -145,11 +146,11 @@ impl TestWorker {
     /// Ends a test that intentionally leaves `count` jobs open.
     pub(crate) async fn finish_with_open_jobs(self, count: i64) {
         self.until_open_jobs(count).await;
-        // The workers may still be running, so do not count the jobs a second time.
+        // The workers are still running and may change the number, so do not check it again.
         self.allow_any_open_jobs();
     }
 
-    /// Ends the faults of both upstreams and makes all jobs due, and then ends the test like [`Self::finish`].
+    /// Removes the faults of both stand-ins, makes all retrying jobs due, and then ends the test like [`Self::finish`].
     pub(crate) async fn finish_without_faults(self) {
         self.supabase.faults().clear();
         self.mailgun.faults().clear();
@@ -170,7 +171,7 @@ pub(crate) fn spawn(settings: &[(String, String)], arguments: &[&str]) -> Progra
     Program::spawn(path.as_ref(), "magic-link-worker", settings, arguments).unwrap()
 }
 
-/// The status and body of `/health/ready`.
+/// Returns the status and body of `/health/ready`.
 pub(crate) async fn get_ready(worker: &Program) -> (u16, Value) {
     let (status, body) = http_get(worker, "/health/ready").await;
     (status, serde_json::from_str(&body).unwrap())
@@ -186,7 +187,7 @@ pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// How many lines of a worker's log contain `part`.
+/// Returns the number of lines in a worker's log that contain `part`.
 pub(crate) fn count_log_lines(worker: &Program, part: &str) -> usize {
     worker.log().iter().filter(|line| line.contains(part)).count()
 }

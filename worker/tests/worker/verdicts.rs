@@ -87,7 +87,7 @@ fn mailguns_responses_have_the_expected_verdicts() {
 }
 
 #[test]
-fn only_a_response_with_an_id_confirms_the_mail() {
+fn a_mail_is_accepted_only_if_the_response_contains_an_id() {
     for (body, is_accepted) in [
         (r#"{"id":"<1@mg.example.com>","message":"Queued. Thank you."}"#, true),
         (r#"{"id":"","message":"Queued."}"#, false),
@@ -101,7 +101,7 @@ fn only_a_response_with_an_id_confirms_the_mail() {
         assert_eq!(result.is_ok(), is_accepted, "{body}");
         assert!(
             result.is_ok() || label(&result.unwrap_err()) == "unknown",
-            "{body}: Mailgun may have accepted the mail"
+            "{body}: the verdict must be unknown, because Mailgun may have accepted the mail"
         );
     }
     let error =
@@ -142,7 +142,7 @@ fn supabases_responses_have_the_expected_verdicts() {
 }
 
 #[test]
-fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
+fn responses_from_gateways_and_proxies_have_the_expected_verdicts() {
     let no_headers = HeaderMap::new;
     for (status, body, expected) in [
         (401, r#"{"message":"Invalid API key","hint":"Double check"}"#, "SUPABASE_SERVICE_ROLE_KEY"),
@@ -180,7 +180,7 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
 }
 
 #[test]
-fn a_failing_hook_is_distinguished_from_one_that_rejects() {
+fn a_failing_hook_is_distinguished_from_a_rejecting_hook() {
     for (status, body, expected) in [
         (403, r#"{"code":"unknown","message":"Accounts are by invitation only"}"#, "reject recipient"),
         (400, r#"{"code":"unknown","message":"No"}"#, "reject recipient"),
@@ -210,7 +210,7 @@ fn a_failing_hook_is_distinguished_from_one_that_rejects() {
 }
 
 #[test]
-fn a_lost_response_is_unknown_only_for_a_mail() {
+fn only_a_lost_response_from_mailgun_has_the_verdict_unknown() {
     let why = || "connection reset".to_owned();
     assert_eq!(label(&mailgun::classify_call_error(&CallError::NotSent(why()))), "retry");
     assert_eq!(label(&mailgun::classify_call_error(&CallError::ResponseLost(why()))), "unknown");
@@ -228,13 +228,13 @@ fn only_a_redirect_by_verify_shows_whether_a_callback_is_allowed() {
         (303, CALLBACK.to_owned(), RedirectAnswer::Allowed),
         (303, format!("https://www.example.org{ERROR}"), refused("https://www.example.org")),
         (303, format!("https://www.example.org/welcome?a=b{ERROR}"), refused("https://www.example.org/welcome?a=b")),
-        // The text of this URL starts with the portal's origin, but its host is another one.
+        // The text of this URL starts with the portal's origin, but its host is different.
         (
             303,
             format!("https://portal.example.com.evil.example/{ERROR}"),
             refused("https://portal.example.com.evil.example/"),
         ),
-        // The callback in another notation.
+        // URLs that have the callback's origin but differ from the callback.
         (303, format!("{CALLBACK}1{ERROR}"), RedirectAnswer::Unclear),
         (303, format!("https://portal.example.com/auth/callback?next=/projects/42{ERROR}"), RedirectAnswer::Unclear),
         // Redirects by a gateway or a login page.
@@ -263,7 +263,7 @@ fn only_a_redirect_by_verify_shows_whether_a_callback_is_allowed() {
 }
 
 #[test]
-fn only_a_404_means_that_no_server_serves_a_link() {
+fn only_a_404_means_that_no_server_serves_the_link_path() {
     for (status, expected) in [
         (303, LinkPathAnswer::Served),
         (404, LinkPathAnswer::NotFound),

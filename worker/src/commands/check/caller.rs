@@ -1,4 +1,4 @@
-//! `--peer`: whose limit a request counts against, and why. The api finds the address with the same code.
+//! `--peer`: shows whose rate limit a request counts against, and why. The api uses the same code to find the caller.
 
 use std::net::IpAddr;
 
@@ -11,14 +11,14 @@ use crate::settings::CallerQuestion;
 const CLIENT: &str = "proxies.client";
 const HEADERS: &str = "proxies.headers";
 
-/// Maximum number of bytes of an entry to print.
+/// Maximum number of bytes that are printed from a malformed entry.
 const SHOWN_BYTES: usize = 40;
 
 pub(super) fn check(question: &CallerQuestion) -> Vec<Finding> {
     let CallerQuestion { finder, peer, headers, .. } = question;
     let found = finder.find(*peer, headers);
     let because = because(finder, found.reason, headers);
-    let message = format!("The request counts against the limit of {}: {because}", shown_network(found.address));
+    let message = format!("The request counts against the limit for {}: {because}", shown_network(found.address));
     let client = match advice(finder, found.reason, found.address, headers) {
         Some(action) => Finding::warn(CLIENT, message, action),
         None => Finding::ok(CLIENT, message),
@@ -28,26 +28,26 @@ pub(super) fn check(question: &CallerQuestion) -> Vec<Finding> {
     findings
 }
 
-/// The network that has the limit. For IPv6, it is larger than the address.
+/// The network whose limit the request counts against. For an IPv6 address, this is the whole /64 network.
 fn shown_network(address: IpAddr) -> String {
     let network = ClientNetwork::from(address);
     if address.is_ipv6() { format!("{network}, the network of {address}") } else { network.to_string() }
 }
 
-/// Why the address counts, as a clause.
+/// Why the request counts against the limit for the address that was found, as the second half of a sentence.
 fn because(finder: &ClientIpFinder, reason: ClientReason, headers: &HeaderMap) -> String {
     let name = title(&finder.header());
     match reason {
         ClientReason::UntrustedPeer if !finder.trusts_any() => {
-            "TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored".to_owned()
+            "TRUSTED_PROXIES is not set, so the peer's address is used and its headers are ignored".to_owned()
         }
         ClientReason::UntrustedPeer => {
-            "the peer is not in TRUSTED_PROXIES, so it counts and its headers are ignored".to_owned()
+            "the peer is not in TRUSTED_PROXIES, so its own address is used and its headers are ignored".to_owned()
         }
-        ClientReason::HeaderMissing => format!("the request has no {name}, so the peer counts"),
+        ClientReason::HeaderMissing => format!("the request has no {name}, so the peer's address is used"),
         ClientReason::Entry { position } => match finder.source() {
             ClientIpSource::ForwardedForHops(_) => {
-                format!("TRUSTED_PROXY_HOPS chooses entry {position} from the right of {name}")
+                format!("TRUSTED_PROXY_HOPS selects entry {position} from the right of {name}")
             }
             _ => {
                 format!("entry {position} from the right of {name} is the first that is not in TRUSTED_PROXIES")
@@ -55,24 +55,24 @@ fn because(finder: &ClientIpFinder, reason: ClientReason, headers: &HeaderMap) -
         },
         ClientReason::EntryMalformed { position } => {
             let entry = entries_from_the_right(headers).nth(position - 1).unwrap_or_default();
-            let counts = match finder.source() {
-                ClientIpSource::ForwardedFor if position > 1 => "the proxy that added it counts",
-                _ => "the peer counts",
+            let used = match finder.source() {
+                ClientIpSource::ForwardedFor if position > 1 => "the address of the proxy that added it",
+                _ => "the peer's address",
             };
-            format!("entry {position} from the right of {name} is {}, so {counts}", shown_entry(entry))
+            format!("entry {position} from the right of {name} is {}, so {used} is used", shown_entry(entry))
         }
         ClientReason::OnlyProxies => {
-            format!("all entries of {name} are in TRUSTED_PROXIES, so the leftmost entry counts")
+            format!("all entries of {name} are in TRUSTED_PROXIES, so the leftmost entry is used")
         }
         ClientReason::TooFewEntries { entries } => {
             let entries = if entries == 1 { "only 1 entry".to_owned() } else { format!("only {entries} entries") };
-            format!("{name} has {entries}, fewer than TRUSTED_PROXY_HOPS, so the peer counts")
+            format!("{name} has {entries}, fewer than TRUSTED_PROXY_HOPS, so the peer's address is used")
         }
-        ClientReason::HeaderAddress => format!("{name} names it"),
-        ClientReason::HeaderRepeated => format!("{name} occurs more than once, so the peer counts"),
+        ClientReason::HeaderAddress => format!("{name} contains this address"),
+        ClientReason::HeaderRepeated => format!("{name} occurs more than once, so the peer's address is used"),
         ClientReason::HeaderMalformed => {
             let line = headers.get(finder.header()).map_or(&[][..], |line| line.as_bytes());
-            format!("{name} is {}, so the peer counts", shown_entry(line))
+            format!("{name} is {}, so the peer's address is used", shown_entry(line))
         }
     }
 }
@@ -85,17 +85,18 @@ fn advice(finder: &ClientIpFinder, reason: ClientReason, address: IpAddr, header
         ClientReason::Entry { .. } | ClientReason::HeaderAddress => return advice_about_named(finder, address),
         ClientReason::HeaderMissing => advice_about_missing_header(finder, headers),
         ClientReason::EntryMalformed { .. } => {
-            format!("Let each proxy add the IP address of its caller to {name}, and nothing else")
+            format!("Configure each proxy to add only the IP address of its caller to {name}")
         }
         ClientReason::OnlyProxies => format!(
-            "{} let the first proxy add its caller to {name}, or remove the callers from TRUSTED_PROXIES",
+            "{} configure the first proxy to add its caller's address to {name}, or remove the callers from \
+             TRUSTED_PROXIES",
             unless_back_end(address)
         ),
         ClientReason::TooFewEntries { .. } => {
             "Set TRUSTED_PROXY_HOPS to the number of entries that your proxies add to every request".to_owned()
         }
         ClientReason::HeaderRepeated => {
-            format!("Configure the platform to replace the {name} that a caller sent, instead of adding a second one")
+            format!("Configure the platform to replace the caller's {name} header instead of adding a second one")
         }
         ClientReason::HeaderMalformed => {
             format!("Configure the platform to put only the caller's IP address into {name}")
@@ -112,24 +113,24 @@ fn unless_back_end(address: IpAddr) -> String {
     format!("If {address} is a back end that sends its own requests, nothing is wrong. Otherwise,")
 }
 
-/// What to do if the peer counts because it is not in `TRUSTED_PROXIES`.
+/// What to do if the api uses the peer's address because the peer is not in `TRUSTED_PROXIES`.
 fn advice_about_peer(peer: IpAddr, headers: &HeaderMap) -> Option<String> {
     let add = format!("If {peer} is your proxy, all callers behind it share this limit: add it to TRUSTED_PROXIES");
     match (is_private(peer), headers.is_empty()) {
         (true, _) => Some(add),
         (false, false) => {
-            Some(format!("{add}. If it is a caller, nothing is wrong, because a caller can send any header"))
+            Some(format!("{add}. If {peer} is a caller, nothing is wrong, because a caller can send any header"))
         }
         (false, true) => None,
     }
 }
 
-/// What to do if a header names an address that is probably a proxy's.
+/// What to do if the address in a header is probably a proxy's.
 fn advice_about_named(finder: &ClientIpFinder, address: IpAddr) -> Option<String> {
     let change = match finder.source() {
         ClientIpSource::ForwardedFor => "add it to TRUSTED_PROXIES",
         ClientIpSource::ForwardedForHops(_) => "raise TRUSTED_PROXY_HOPS by 1 for each proxy that adds its own address",
-        ClientIpSource::Header(_) => "set CLIENT_IP_HEADER to a header in which the platform names the caller",
+        ClientIpSource::Header(_) => "set CLIENT_IP_HEADER to a header that contains the caller's address",
     };
     if finder.trusts(address) {
         return Some(with_sharing(address, &format!("{} {change}", unless_back_end(address))));
@@ -139,7 +140,7 @@ fn advice_about_named(finder: &ClientIpFinder, address: IpAddr) -> Option<String
     })
 }
 
-/// What to do if a trusted proxy does not send the header that the settings name.
+/// What to do if a trusted proxy does not send the header that the settings specify.
 fn advice_about_missing_header(finder: &ClientIpFinder, headers: &HeaderMap) -> String {
     let name = title(&finder.header());
     if let ClientIpSource::Header(_) = finder.source() {
@@ -151,10 +152,11 @@ fn advice_about_missing_header(finder: &ClientIpFinder, headers: &HeaderMap) -> 
     let single = headers.keys().filter(is_other).find(|other| is_single_address(headers, other));
     match single {
         Some(other) => format!(
-            "Let the proxy send {name}. If the platform sets {} on every request, you can set CLIENT_IP_HEADER={0} instead",
+            "Configure the proxy to send {name}. If the platform sets {} on every request, you can set \
+             CLIENT_IP_HEADER={0} instead",
             title(other)
         ),
-        None => format!("Let the proxy send {name}"),
+        None => format!("Configure the proxy to send {name}"),
     }
 }
 
@@ -163,8 +165,8 @@ fn is_single_address(headers: &HeaderMap, name: &HeaderName) -> bool {
     lines.next().is_some_and(|line| callers::parse_entry(line.as_bytes()).is_some()) && lines.next().is_none()
 }
 
-/// Names the headers that the api does not read. `None` if there are none, or if the peer is not trusted, because none is read
-/// then.
+/// Lists the headers that the api ignores. `None` if it ignores none of them, or if the peer is not trusted, because
+/// the headers of such a peer are never read.
 fn judge_other_headers(finder: &ClientIpFinder, reason: ClientReason, headers: &HeaderMap) -> Option<Finding> {
     let mut others: Vec<String> = headers.keys().filter(|name| **name != finder.header()).map(title).collect();
     if others.is_empty() || reason == ClientReason::UntrustedPeer {
@@ -175,8 +177,8 @@ fn judge_other_headers(finder: &ClientIpFinder, reason: ClientReason, headers: &
     Some(Finding::ok(HEADERS, message))
 }
 
-/// An entry that is not an address, as the end of "the entry is". The text comes from a stranger, so it is printed in ASCII without
-/// control characters.
+/// Describes a malformed entry, in words that continue "the entry is". Anybody can send such an entry, so it is printed
+/// in ASCII without control characters.
 fn shown_entry(entry: &[u8]) -> String {
     let entry = entry.trim_ascii();
     if entry.is_empty() {
@@ -186,7 +188,7 @@ fn shown_entry(entry: &[u8]) -> String {
     format!("`{}{cut}`, which is not an IP address", entry[..entry.len().min(SHOWN_BYTES)].escape_ascii())
 }
 
-/// The name of a header as manuals write it: `X-Forwarded-For`, `CF-Connecting-IP`.
+/// The usual spelling of a header name, such as `X-Forwarded-For` or `CF-Connecting-IP`.
 fn title(name: &HeaderName) -> String {
     let part = |part: &str| match part {
         "cf" | "ip" => part.to_ascii_uppercase(),
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_of_a_stranger_is_printed_in_ascii_and_shortened() {
+    fn an_untrusted_entry_is_escaped_and_shortened() {
         for (entry, shown) in [
             (&b" "[..], "empty"),
             (b"unknown", "`unknown`, which is not an IP address"),
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_written_as_in_manuals() {
+    fn header_names_get_their_usual_spelling() {
         for name in ["X-Forwarded-For", "CF-Connecting-IP", "Fly-Client-IP", "True-Client-IP", "X-Real-IP", "Forwarded"]
         {
             assert_eq!(title(&name.parse().unwrap()), name);

@@ -1,5 +1,5 @@
-//! Probes of the DNS records by which receivers recognise the mails: SPF and DKIM of the sending domain, and DMARC of the senders'
-//! domains.
+//! Probes of the DNS records that receivers use to authenticate the mails: SPF and DKIM for the sending domain, and
+//! DMARC for the senders' domains.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,9 @@ const SPF: &str = "dns.spf";
 const DKIM: &str = "dns.dkim";
 const DMARC: &str = "dns.dmarc";
 
-/// DKIM selectors that Mailgun often uses. They are tried if the key may not read which selectors the domain has.
+/// DKIM selectors that Mailgun often uses. They are tried if Mailgun does not report the domain's selectors.
 const USUAL_SELECTORS: [&str; 7] = ["mailo", "k1", "pic", "s1", "mx", "smtp", "mg"];
-/// Maximum number of DNS lookups of one SPF record (RFC 7208, section 4.6.4).
+/// Maximum number of DNS lookups for one SPF record (RFC 7208, section 4.6.4).
 const MAX_SPF_LOOKUPS: usize = 10;
 
 pub(super) async fn check(settings: &CheckSettings, domain: Option<&DomainFacts>) -> Vec<Finding> {
@@ -64,7 +64,7 @@ async fn check_spf(dns: &Dns, domain: &str) -> Finding {
                 return Finding::fail(SPF, message, format!("Add a TXT record at {domain}: {record}"));
             }
             Spf::Several if is_first => {
-                let message = format!("{domain} has several SPF records, which counts as an error");
+                let message = format!("{domain} has several SPF records, which makes all of them invalid");
                 return Finding::fail(SPF, message, format!("Merge them into one TXT record, such as {record}"));
             }
             Spf::Missing | Spf::Several => {}
@@ -85,9 +85,9 @@ async fn check_dkim(dns: &Dns, domain: &str, facts: Option<&DomainFacts>) -> Fin
     }
 }
 
-/// Checks the records that Mailgun names. Mailgun signs with one of them.
+/// Checks the DKIM records that Mailgun lists for the domain. It is enough if one of them is correct.
 async fn check_named_dkim(dns: &Dns, wanted: &[DkimRecord]) -> Finding {
-    const ACTION: &str = "Set the record of this name to the value that Mailgun's console shows";
+    const ACTION: &str = "Set the DKIM record to the value that Mailgun's console shows for it";
     let mut faults = vec![];
     for DkimRecord { name, value } in wanted {
         let records = match dns.txt(name).await {
@@ -96,17 +96,18 @@ async fn check_named_dkim(dns: &Dns, wanted: &[DkimRecord]) -> Finding {
         };
         match (Dkim::of(&records), dkim_key(value)) {
             (Dkim::Key(key), Some(of_mailgun)) if key != of_mailgun => {
-                faults.push(format!("{name} has another DKIM key than Mailgun's"));
+                faults.push(format!("{name} has a DKIM key that differs from Mailgun's"));
             }
             (Dkim::Key(_), _) => return Finding::ok(DKIM, format!("{name} has a DKIM key")),
-            (Dkim::Revoked, _) => faults.push(format!("{name} has a DKIM key that was revoked (an empty p=)")),
+            (Dkim::Revoked, _) => faults.push(format!("{name} has a revoked DKIM key (an empty p=)")),
             (Dkim::Missing, _) => faults.push(format!("{name} has no DKIM key")),
         }
     }
-    Finding::fail(DKIM, format!("Mailgun's signatures cannot be checked: {}", faults.join(", ")), ACTION)
+    Finding::fail(DKIM, format!("Receivers cannot verify Mailgun's signatures: {}", faults.join(", ")), ACTION)
 }
 
-/// Looks for a key at the names that Mailgun often uses, because `MAILGUN_EVENTS_KEY` is not set or may not read the names.
+/// Looks for a DKIM key under the names that Mailgun often uses. Called if Mailgun did not report the names of the
+/// domain's DKIM records.
 async fn search_dkim(dns: &Dns, domain: &str) -> Finding {
     let mut revoked = None;
     let names = USUAL_SELECTORS.map(|selector| format!("{selector}._domainkey.{domain}"));
@@ -119,16 +120,17 @@ async fn search_dkim(dns: &Dns, domain: &str) -> Finding {
         }
     }
     let message = match revoked {
-        Some(name) => format!("{name} has a DKIM key that was revoked (an empty p=), and no other key was found"),
+        Some(name) => format!("{name} has a revoked DKIM key (an empty p=), and no other key was found"),
         None => {
             let names = names.join(", ");
             format!(
-                "No DKIM key was found under the names that Mailgun often uses ({names}); there may be one under another name"
+                "No DKIM key was found under the names that Mailgun often uses ({names}); the key may have another name"
             )
         }
     };
     let action = format!(
-        "Compare the DKIM record of {domain} with Mailgun's console, or set MAILGUN_EVENTS_KEY to a key that may read it"
+        "Compare the DKIM record of {domain} with the one in Mailgun's console, or set MAILGUN_EVENTS_KEY to a key \
+         that has permission to read the domain's settings"
     );
     Finding::warn(DKIM, message, action)
 }
@@ -141,7 +143,8 @@ async fn check_all_dmarc(dns: &Dns, settings: &CheckSettings) -> Vec<Finding> {
     findings
 }
 
-/// Checks the policy of a sender's domain. Receivers take it from the registrable domain if the domain itself has none.
+/// Checks the DMARC policy of a sender's domain. If that domain has no DMARC record, receivers use the record of its
+/// registrable domain.
 async fn check_dmarc(dns: &Dns, from: &str, sending: &str) -> Finding {
     let parent = registrable(from).filter(|parent| *parent != from);
     for name in [Some(from), parent].into_iter().flatten() {
@@ -156,16 +159,16 @@ async fn check_dmarc(dns: &Dns, from: &str, sending: &str) -> Finding {
         }
     }
     if Dmarc::default().is_aligned(from, sending) {
-        let message = format!("{from} has no DMARC policy, and large receivers expect one");
+        let message = format!("{from} has no DMARC policy, but large receivers expect one");
         let place = parent.unwrap_or(from);
         return Finding::warn(DMARC, message, format!("Add a TXT record at _dmarc.{place}: v=DMARC1; p=none"));
     }
     let message =
-        format!("{from} has no DMARC policy, and {sending} is not one of its domains, so the mails look forged");
+        format!("{from} has no DMARC policy, and the mails look forged because {sending} is an unrelated domain");
     Finding::warn(DMARC, message, use_sender_of(sending))
 }
 
-/// Judges the policy that was found at `name`: the sender's domain `from`, or its parent.
+/// Judges the policy that was found at `name`, which is the sender's domain `from` or its registrable domain.
 fn judge_policy(found: &Dmarc, name: &str, from: &str, sending: &str) -> Finding {
     let policy = found.policy.name();
     let has = if name == from {
@@ -174,9 +177,9 @@ fn judge_policy(found: &Dmarc, name: &str, from: &str, sending: &str) -> Finding
         format!("{from} inherits the DMARC policy {policy} from {name}")
     };
     if found.is_aligned(from, sending) {
-        return Finding::ok(DMARC, format!("{has}, and mails of {sending} meet it"));
+        return Finding::ok(DMARC, format!("{has}, and mails signed by {sending} pass DMARC"));
     }
-    let message = format!("{has}, and mails that {sending} signs do not meet it");
+    let message = format!("{has}, but mails signed by {sending} do not pass DMARC");
     if found.policy.is_enforced() {
         Finding::fail(DMARC, message, use_sender_of(sending))
     } else {
@@ -185,5 +188,5 @@ fn judge_policy(found: &Dmarc, name: &str, from: &str, sending: &str) -> Finding
 }
 
 fn use_sender_of(sending: &str) -> String {
-    format!("Set MAIL_FROM (or the portal's from) to an address of {sending}")
+    format!("Set MAIL_FROM (or the portal's from) to an address at {sending}")
 }

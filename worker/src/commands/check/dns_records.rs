@@ -1,6 +1,6 @@
-//! Reads SPF (RFC 7208), DKIM (RFC 6376) and DMARC records (RFC 7489), as far as the probes need them.
+//! Parses the parts of SPF (RFC 7208), DKIM (RFC 6376) and DMARC records (RFC 7489) that the probes need.
 
-/// What the TXT records of a name say about SPF.
+/// The SPF record among the TXT records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Spf {
     /// There is no SPF record.
@@ -9,9 +9,9 @@ pub(super) enum Spf {
     Several,
     /// There is one SPF record.
     One {
-        /// Whether it includes a domain of Mailgun.
+        /// Whether the record includes or redirects to one of Mailgun's domains.
         includes_mailgun: bool,
-        /// The other domains whose records it includes.
+        /// The other domains whose SPF records this record includes or redirects to.
         others: Vec<String>,
     },
 }
@@ -28,7 +28,7 @@ impl Spf {
             [record] => {
                 let record = record.to_ascii_lowercase();
                 let terms = || record.split_whitespace();
-                // A redirect does not count beside `all` (section 6.1).
+                // A `redirect` is ignored if the record also contains `all` (section 6.1).
                 let has_all = terms().any(|term| term.trim_start_matches(['+', '-', '~', '?']) == "all");
                 let domains = terms().filter_map(|term| included(term, !has_all));
                 let (mailgun, others): (Vec<&str>, Vec<&str>) = domains.partition(|domain| is_mailgun(domain));
@@ -40,7 +40,8 @@ impl Spf {
     }
 }
 
-/// The domain whose record a term includes.
+/// The domain that an `include` or a `redirect` refers to. `None` for all other terms, for an `include` with a
+/// qualifier other than `+`, and for a `redirect` unless `may_redirect` is true.
 fn included(term: &str, may_redirect: bool) -> Option<&str> {
     let include = term.trim_start_matches('+').strip_prefix("include:");
     include.or_else(|| term.strip_prefix("redirect=").filter(|_| may_redirect))
@@ -51,10 +52,10 @@ fn is_mailgun(domain: &str) -> bool {
     domain == "mailgun.org" || domain.ends_with(".mailgun.org")
 }
 
-/// What the TXT records of a name say about DKIM.
+/// The DKIM key among the TXT records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Dkim {
-    /// There is no DKIM record.
+    /// There is no DKIM record with a `p` tag.
     Missing,
     /// The record has an empty `p`: the key was revoked (section 3.6.1).
     Revoked,
@@ -63,7 +64,7 @@ pub(super) enum Dkim {
 }
 
 impl Dkim {
-    /// Reads the first record with a key, or otherwise the first one without.
+    /// Returns the first key that was not revoked, if there is one.
     pub(super) fn of(records: &[String]) -> Self {
         let is_dkim = |record: &&String| tag(record, "v").is_none_or(|version| version == "DKIM1");
         let keys = || records.iter().filter(is_dkim).filter_map(|record| dkim_key(record));
@@ -75,7 +76,7 @@ impl Dkim {
     }
 }
 
-/// The key in a DKIM record, without spaces. Empty if it was revoked. `None` if the record is none of DKIM.
+/// The key in a DKIM record, without spaces. Empty if the key was revoked. `None` if the record has no `p` tag.
 pub(super) fn dkim_key(record: &str) -> Option<String> {
     tag(record, "p").map(|key| key.split_whitespace().collect())
 }
@@ -86,7 +87,7 @@ fn tag<'a>(record: &'a str, name: &str) -> Option<&'a str> {
     pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// What receivers do with mails that are not aligned.
+/// What a domain asks receivers to do with mails that are not aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Policy {
     #[default]
@@ -104,24 +105,25 @@ impl Policy {
         }
     }
 
-    /// Whether unaligned mails can be kept out of the inbox.
+    /// Whether receivers should keep unaligned mails out of the inbox.
     pub(super) fn is_enforced(self) -> bool {
         self != Self::None
     }
 }
 
-/// What the TXT records of a name say about DMARC.
+/// The DMARC record among the TXT records of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DmarcRecord {
     /// There is no DMARC record.
     Missing,
-    /// There are several. Receivers then apply none of them, and do not look at the parent domain (section 6.6.3).
+    /// There are several DMARC records. Receivers ignore all of them, and do not look at the parent domain (section
+    /// 6.6.3).
     Several,
-    /// There is one.
+    /// There is one DMARC record.
     One(Dmarc),
 }
 
-/// A DMARC policy. The default is that of a domain without a record.
+/// A DMARC policy. The default value describes a domain without a DMARC record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Dmarc {
     pub(super) policy: Policy,
@@ -130,7 +132,7 @@ pub(super) struct Dmarc {
 }
 
 impl DmarcRecord {
-    /// `for_subdomain` if the name is above the sender's domain.
+    /// Parses the TXT records of a name. `for_subdomain` is true if the name is a parent of the sender's domain.
     pub(super) fn of(records: &[String], for_subdomain: bool) -> Self {
         let found: Vec<&String> = records.iter().filter(|record| tag(record, "v") == Some("DMARC1")).collect();
         match found[..] {
@@ -154,8 +156,8 @@ impl Dmarc {
         Self { policy, is_dkim_strict: is_strict("adkim"), is_spf_strict: is_strict("aspf") }
     }
 
-    /// Whether a mail from the domain `from` meets the policy. Mailgun signs the mail for the domain `sending` (DKIM),
-    /// and its return address is in the same domain (SPF). It is enough if one of the two is aligned with `from`.
+    /// Whether a mail from the domain `from` passes DMARC. Mailgun signs the mail for the domain `sending` (DKIM), and
+    /// the mail's return address is in the same domain (SPF). It is enough if DKIM or SPF is aligned with `from`.
     pub(super) fn is_aligned(&self, from: &str, sending: &str) -> bool {
         let is_related = match (registrable(from), registrable(sending)) {
             (Some(from), Some(sending)) => from == sending,
@@ -165,7 +167,7 @@ impl Dmarc {
     }
 }
 
-/// The part of a domain that its owner has registered, such as `example.com`.
+/// The registrable part of a domain, such as `example.com` for `mg.example.com`.
 pub(super) fn registrable(domain: &str) -> Option<&str> {
     psl::domain_str(domain)
 }
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_spf_record_names_the_domains_that_may_send() {
+    fn the_domains_that_an_spf_record_includes_are_found() {
         let one = |includes_mailgun, others: &[&str]| Spf::One { includes_mailgun, others: records(others) };
         for (texts, expected) in [
             (&["google-site-verification=x"][..], Spf::Missing),
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dkim_record_has_a_key_unless_it_was_revoked() {
+    fn a_dkim_record_has_a_key_unless_the_key_was_revoked() {
         let key = |key: &str| Dkim::Key(key.to_owned());
         for (texts, dkim) in [
             (&["k=rsa; p=MIGfMA0"][..], key("MIGfMA0")),
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn mails_meet_a_policy_if_the_domains_are_related() {
+    fn related_domains_pass_dmarc_unless_alignment_is_strict() {
         for (record, from, sending, policy, is_aligned) in [
             ("v=DMARC1; p=reject", "example.com", "mg.example.com", Policy::Reject, true),
             ("v=DMARC1; p=none; adkim=s; aspf=s", "example.com", "mg.example.com", Policy::None, false),
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subdomain_has_the_policy_that_its_parent_names_for_subdomains() {
+    fn a_subdomain_inherits_its_parents_subdomain_policy() {
         for (texts, for_subdomain, policy) in [
             (&["v=DMARC1; p=reject; sp=none"][..], true, Some(Policy::None)),
             (&["v=DMARC1; p=reject; sp=none"], false, Some(Policy::Reject)),

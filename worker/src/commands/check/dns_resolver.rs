@@ -1,4 +1,4 @@
-//! Asks DNS for TXT records.
+//! Looks up TXT records in DNS.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,17 +9,17 @@ use hickory_resolver::{
     proto::rr::{RData, RecordType},
 };
 
-/// Maximum time for one query. It is sent again once.
+/// Maximum time for one query. A query that fails is repeated once.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A DNS resolver.
 pub(super) struct Dns(TokioResolver);
 
 impl Dns {
-    /// Asks `server`, or the system's servers.
+    /// A resolver that queries `server`, or the system's DNS servers if `server` is `None`.
     ///
     /// # Errors
-    /// Why the system's configuration cannot be used.
+    /// The resolver cannot be created, for example because the system's DNS configuration is not readable.
     pub(super) fn new(server: Option<SocketAddr>) -> Result<Self, String> {
         let builder = match server {
             Some(address) => {
@@ -40,7 +40,7 @@ impl Dns {
     /// The TXT records of a name, each with its parts joined. Empty if there are none.
     ///
     /// # Errors
-    /// Why there is no answer.
+    /// The lookup failed.
     pub(super) async fn txt(&self, name: &str) -> Result<Vec<String>, String> {
         let lookup = match self.0.lookup(format!("{name}."), RecordType::TXT).await {
             Ok(lookup) => lookup,

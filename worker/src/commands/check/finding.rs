@@ -9,16 +9,16 @@ use serde::Serialize;
 pub(super) enum ProbeResult {
     /// Nothing is wrong.
     Ok,
-    /// Mails may arrive, but somebody should look at it.
+    /// Mails may arrive, but the operator should look into the problem.
     Warn,
-    /// Mails do not arrive, or their links do not work, until it is corrected.
+    /// Mails do not arrive, or their links do not work, until the problem is fixed.
     Fail,
     /// The probe was not run.
     Skip,
 }
 
 impl ProbeResult {
-    /// The word that begins the line.
+    /// The first word of a finding's line in the report.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -36,9 +36,9 @@ pub(super) struct Finding {
     pub(super) probe: &'static str,
     /// The result.
     pub(super) result: ProbeResult,
-    /// What was found.
+    /// What was found, as a sentence without its full stop.
     pub(super) message: String,
-    /// What to do: which setting or record, and which value.
+    /// What the operator should do: for example, which setting or record to change, and to which value.
     pub(super) action: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Finding {
     }
 }
 
-/// The address with only the first character of the part before the @.
+/// Masks an address: of the part before the @, only the first character is shown, followed by an ellipsis.
 pub(super) fn masked(address: &Email) -> String {
     let text = address.as_str();
     let first = text.chars().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Probes of Mailgun: whether it answers, accepts the keys, and lets the domain send.
+//! Probes that check whether Mailgun answers, accepts the keys, and lets the domain send.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ const STATE: &str = "mailgun.state";
 const US: &str = "https://api.mailgun.net";
 const EU: &str = "https://api.eu.mailgun.net";
 
-/// The findings, and what Mailgun says about the domain, if the keys may read it.
+/// Returns the findings, and what Mailgun reports about the domain if `MAILGUN_EVENTS_KEY` is allowed to read the
+/// domain.
 pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<DomainFacts>) {
     let mailgun = &settings.worker.mailgun;
     let timeout = settings.worker.limits.upstream_timeout.min(CALL_LIMIT);
@@ -39,15 +40,15 @@ pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<Dom
     let is_account_key = answer == CheckResult::Passed && may_read_domain(mailgun, timeout).await;
     let (mut findings, is_reached) = judge(&answer, mailgun, is_account_key);
     let (events_findings, facts) = match events {
-        _ if !is_reached => (skip_events("Mailgun must answer first"), None),
-        None => (skip_events("Without MAILGUN_EVENTS_KEY, the worker can only send"), None),
+        _ if !is_reached => (skip_events("This probe needs an answer from Mailgun"), None),
+        None => (skip_events("MAILGUN_EVENTS_KEY is not set, so the worker can only send mails"), None),
         Some(events) => check_events(settings, &events).await,
     };
     findings.extend(events_findings);
     (findings, facts)
 }
 
-/// Whether `MAILGUN_API_KEY` may do more than send. Mailgun refuses every other call of a sending key.
+/// Whether `MAILGUN_API_KEY` can do more than send mails. With a sending key, Mailgun refuses all other calls.
 async fn may_read_domain(settings: &MailgunClientSettings, timeout: Duration) -> bool {
     let Ok(client) = MailgunEventsClient::with_key(settings, settings.key.clone(), timeout) else { return false };
     matches!(in_time(client.domain_facts()).await, Some(Ok(Some(_))))
@@ -63,7 +64,7 @@ fn judge(answer: &CheckResult, settings: &MailgunClientSettings, is_account_key:
     let reached = || Finding::ok(CONNECTION, "Mailgun answers");
     let key = || {
         let kind = if is_account_key {
-            format!(". It is a key of the account; a sending key of {domain} would be enough")
+            format!(". It is an account key; a sending key for {domain} would be enough")
         } else {
             String::new()
         };
@@ -74,12 +75,12 @@ fn judge(answer: &CheckResult, settings: &MailgunClientSettings, is_account_key:
             (vec![reached(), key(), Finding::ok(DOMAIN, format!("Mailgun accepts mail from {domain}"))], true)
         }
         CheckResult::Unclear => {
-            let message = "The answer does not show whether Mailgun accepts the key, perhaps because of a rate limit";
+            let message = "It is unclear whether Mailgun accepts the key, perhaps because of a rate limit";
             (vec![reached(), Finding::warn(KEY, message, "Run the check again in a minute")], true)
         }
         CheckResult::Failed(failure) => {
             let (code, message) = (failure.reason.code.as_str(), failure.reason.message.as_str());
-            let skip = |probe| Finding::skip(probe, "Mailgun must accept the key first");
+            let skip = |probe| Finding::skip(probe, "This probe needs a key that Mailgun accepts");
             match code {
                 "mailgun_key_refused" | "mailgun_forbidden" | "mailgun_payment_required" => {
                     (vec![reached(), Finding::fail(KEY, message, key_action(code, settings)), skip(DOMAIN)], true)
@@ -92,7 +93,7 @@ fn judge(answer: &CheckResult, settings: &MailgunClientSettings, is_account_key:
                 }
                 _ => {
                     let action = connection_action(failure);
-                    let skip = |probe| Finding::skip(probe, "Mailgun must answer first");
+                    let skip = |probe| Finding::skip(probe, "This probe needs an answer from Mailgun");
                     (vec![Finding::fail(CONNECTION, message, action), skip(KEY), skip(DOMAIN)], false)
                 }
             }
@@ -102,10 +103,10 @@ fn judge(answer: &CheckResult, settings: &MailgunClientSettings, is_account_key:
 
 fn key_action(code: &str, settings: &MailgunClientSettings) -> String {
     match code {
-        "mailgun_forbidden" => "Add this machine's address to the account's IP allow list".to_owned(),
-        "mailgun_payment_required" => "See the account's billing page".to_owned(),
+        "mailgun_forbidden" => "Add this machine's address to the IP allow list of the Mailgun account".to_owned(),
+        "mailgun_payment_required" => "Check the billing page of the Mailgun account".to_owned(),
         _ => format!(
-            "Set MAILGUN_API_KEY to a sending key of {}. If the key is right, the domain is in the other region: {}",
+            "Set MAILGUN_API_KEY to a sending key for {}. If the key is correct, the domain is in the other region: {}",
             settings.domain,
             other_region(settings)
         ),
@@ -116,10 +117,10 @@ fn domain_action(code: &str, settings: &MailgunClientSettings) -> String {
     let domain = &settings.domain;
     match code {
         "mailgun_domain_not_found" => format!(
-            "Set MAILGUN_DOMAIN to a domain of the account. If {domain} is right, it is in the other region: {}",
+            "Set MAILGUN_DOMAIN to one of the account's domains. If {domain} is correct, it is in the other region: {}",
             other_region(settings)
         ),
-        "mailgun_sender_refused" => format!("Set MAIL_FROM to an address of {domain}"),
+        "mailgun_sender_refused" => format!("Set MAIL_FROM to an address at {domain}"),
         "mailgun_recipient_not_authorized" => {
             "Set MAILGUN_DOMAIN to a domain of your own instead of a sandbox domain".to_owned()
         }
@@ -136,7 +137,7 @@ fn other_region(settings: &MailgunClientSettings) -> String {
 fn connection_action(failure: &UpstreamFailure) -> String {
     match failure.reason.code.as_str() {
         "mailgun_unreachable" | "mailgun_no_answer" => {
-            "Check MAILGUN_BASE_URL, DNS, HTTPS_PROXY and the network in between".to_owned()
+            "Check MAILGUN_BASE_URL, DNS, HTTPS_PROXY and the network".to_owned()
         }
         "mailgun_unavailable" | "mailgun_unreadable" => "See Mailgun's status page".to_owned(),
         "mailgun_wrong_url" => format!("Set MAILGUN_BASE_URL to {US} or {EU}"),
@@ -145,8 +146,7 @@ fn connection_action(failure: &UpstreamFailure) -> String {
 }
 
 async fn check_events(settings: &CheckSettings, events: &MailgunEventsClient) -> (Vec<Finding>, Option<DomainFacts>) {
-    const ACTION: &str = "Set MAILGUN_EVENTS_KEY to a key of the account that may read events. A sending key may not \
-    read them";
+    const ACTION: &str = "Set MAILGUN_EVENTS_KEY to an account key that may read events. A sending key cannot do so";
     const SLOW: &str = "Mailgun did not answer in time";
     let key = match in_time(events.check()).await {
         Some(Ok(())) => Finding::ok(EVENTS_KEY, "Mailgun accepts MAILGUN_EVENTS_KEY"),
@@ -181,8 +181,8 @@ fn judge_state(facts: &DomainFacts, domain: &str) -> Finding {
         } else {
             "not active"
         };
-        let action = format!("Verify {domain} in Mailgun's console, or ask Mailgun support why it is disabled");
-        return Finding::fail(STATE, format!("Mailgun's state of {domain} is {state}"), action);
+        let action = format!("Verify {domain} in Mailgun's console. If it is disabled, contact Mailgun support");
+        return Finding::fail(STATE, format!("In Mailgun, {domain} is {state}"), action);
     }
     Finding::ok(STATE, format!("{domain} is active"))
 }

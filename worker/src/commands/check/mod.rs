@@ -1,9 +1,10 @@
-//! `magic-link-worker check`: finds what would keep mails from arriving. It is made for the time before the first
-//! request, and for an outage. It sends no mail and changes nothing. The only exception is `--as`, which replaces the
+//! `magic-link-worker check`: finds problems that would keep mails from arriving. Operators run it before the first
+//! request and during an outage. The command sends no mail and changes nothing, except that `--as` replaces the current
 //! link of one account.
 //!
-//! Each file has the probes of one system. A probe has a name, and ends with a `Finding` that says what to do. The
-//! systems are checked in parallel. `--peer` asks another question and checks nothing else: whose limit does a request count against?
+//! The probes are grouped into files by system, and the systems are checked in parallel. A probe has a name and returns
+//! a `Finding`, which includes what to do. With `--peer`, the command runs none of these probes, and shows only whose
+//! rate limit a request counts against.
 
 mod caller;
 mod dns;
@@ -33,7 +34,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(15);
 /// error.
 const CALL_LIMIT: Duration = Duration::from_secs(12);
 
-/// Runs all probes and prints what they found. Returns whether no probe failed.
+/// Runs all probes and prints their findings. Returns true if no probe failed.
 ///
 /// # Errors
 /// [`CommandError::Output`].
@@ -44,7 +45,7 @@ pub async fn check(settings: &CheckSettings) -> Result<bool, CommandError> {
         progress.of("Supabase Auth", supabase::check(settings)),
         async {
             let (findings, domain) = progress.of("Mailgun", mailgun::check(settings)).await;
-            // The DNS probes come after Mailgun's, because Mailgun may know the names of the DKIM records.
+            // The DNS probes run after the Mailgun probes, because Mailgun reports the names of the DKIM records.
             (findings, progress.of("DNS", dns::check(settings, domain.as_ref())).await)
         },
     );
@@ -55,7 +56,7 @@ pub async fn check(settings: &CheckSettings) -> Result<bool, CommandError> {
     Ok(findings.iter().all(|finding| finding.result != ProbeResult::Fail))
 }
 
-/// Prints whose limit a request counts against.
+/// Prints whose rate limit a request counts against.
 ///
 /// # Errors
 /// [`CommandError::Output`].
@@ -63,7 +64,7 @@ pub fn check_caller(question: &CallerQuestion) -> Result<(), CommandError> {
     report::print(&caller::check(question), &Secrets::default(), question.is_json)
 }
 
-/// Waits for the result of a probe, but no longer than [`PROBE_LIMIT`]. `None` after that.
+/// Waits for the result of a probe. Returns `None` if the probe takes longer than [`PROBE_LIMIT`].
 async fn in_time<T>(probe: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(PROBE_LIMIT, probe).await.ok()
 }

@@ -18,13 +18,13 @@ const CODE: &str = "supabase.code";
 
 pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Finding> {
     let Some(account) = &settings.account else {
-        let why = "Only a real link shows where it leads and how long its code is: pass --as with an account of yours";
+        let why = "This probe needs a real link: pass --as with the address of an account that belongs to you";
         return vec![Finding::skip(PROBE, why)];
     };
     match in_time(has_open_job(settings, account)).await.unwrap_or(Err(Error::TimedOut)) {
         Ok(false) => {}
         Ok(true) => {
-            let why = format!("{} has an open job, whose link must keep working: try again later", masked(account));
+            let why = format!("{} has an open job whose link must not be replaced: try again later", masked(account));
             return vec![Finding::skip(PROBE, why)];
         }
         Err(error) => {
@@ -40,7 +40,7 @@ pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Fi
             vec![Finding::fail(PROBE, message, "Pass --as with an address that has an account")]
         }
         Some(Err(failure)) => {
-            let message = format!("Supabase makes no link for {}: {}", masked(account), failure.reason.message);
+            let message = format!("Supabase did not create a link for {}: {}", masked(account), failure.reason.message);
             vec![Finding::fail(PROBE, message, format!("Look up {} in docs/troubleshooting.md", failure.reason.code))]
         }
         Some(Ok(facts)) => {
@@ -67,7 +67,7 @@ async fn has_open_job(settings: &CheckSettings, account: &Email) -> Result<bool,
     outbox::inspect::has_open_job(&pool, account).await
 }
 
-/// What the links of all portals lead to, and which codes their mails show.
+/// The link settings of each portal: where its links lead, and which codes its mails show.
 fn all_links(settings: &WorkerSettings) -> Vec<PortalLinks> {
     let portals = &settings.reloadable.portals;
     let of_file = portals.ids().map(|ids| {
@@ -77,7 +77,7 @@ fn all_links(settings: &WorkerSettings) -> Vec<PortalLinks> {
     of_file.unwrap_or_else(|| vec![settings.links.default.clone()])
 }
 
-/// Whether the path of the link is served. Asks only a server that `LINK_ORIGINS` allows.
+/// Checks whether the link's path exists on its server. Sends a request only to a server that `LINK_ORIGINS` allows.
 async fn check_path(clients: &Clients, facts: &LinkFacts, callback: Option<&CallbackUrl>) -> LinkPathAnswer {
     if !facts.is_origin_allowed {
         return LinkPathAnswer::Unclear;
@@ -90,25 +90,28 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
     let (url, origin) = (&facts.verify_url, facts.verify_url.origin().ascii_serialization());
     if !facts.is_for_recipient {
         let message = format!("Supabase returned a link for an address other than {}", masked(account));
-        return Finding::fail(PROBE, message, "Find the cache between the worker and Supabase that returned it");
+        let action =
+            "Look for a cache between the worker and Supabase that answers a request with the response to another one";
+        return Finding::fail(PROBE, message, action);
     }
     if facts.is_banned {
-        let message = format!("Supabase has banned {}, so a link for it signs nobody in", masked(account));
+        let message = format!("Supabase has banned {}, so the account's links do not work", masked(account));
         return Finding::warn(PROBE, message, "Pass --as with another account");
     }
     if !leads_through_supabase {
-        return Finding::ok(PROBE, format!("Supabase makes links for {}", masked(account)));
+        return Finding::ok(PROBE, format!("Supabase creates links for {}", masked(account)));
     }
     if !facts.is_origin_allowed {
-        let message = format!("Links lead to {origin}, which LINK_ORIGINS does not contain");
-        let action =
-            format!("Set Supabase's API_EXTERNAL_URL, or set LINK_ORIGINS to {origin} if that is Supabase's address");
+        let message = format!("Links lead to {origin}, which is not in LINK_ORIGINS");
+        let action = format!(
+            "Correct Supabase's API_EXTERNAL_URL, or set LINK_ORIGINS to {origin} if that is Supabase's address"
+        );
         return Finding::fail(PROBE, message, action);
     }
     match path {
-        LinkPathAnswer::Served => Finding::ok(PROBE, format!("Links lead to {url}, which is served")),
+        LinkPathAnswer::Served => Finding::ok(PROBE, format!("Links lead to {url}, and this path exists")),
         LinkPathAnswer::NotFound => {
-            let message = format!("Links lead to {url}, where the server answers with 404");
+            let message = format!("Links lead to {url}, where the server responds with 404");
             Finding::fail(
                 PROBE,
                 message,
@@ -117,7 +120,7 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
         }
         LinkPathAnswer::Unclear => Finding::warn(
             PROBE,
-            format!("Links lead to {url}, which gives no clear answer"),
+            format!("Links lead to {url}, but it is unclear whether the server has this path"),
             "Open this URL in a browser",
         ),
     }
@@ -125,7 +128,7 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
 
 fn judge_redirect(facts: &LinkFacts, callback: Option<&CheckedCallback>) -> Finding {
     let Some(CheckedCallback { url, entry, .. }) = callback else {
-        return Finding::skip(REDIRECT, "No callback is known: pass --callback");
+        return Finding::skip(REDIRECT, "There is no callback to check: pass --callback");
     };
     if facts.redirect_to == *url {
         return Finding::ok(REDIRECT, format!("The link redirects to {url}"));
@@ -139,7 +142,7 @@ fn judge_redirect(facts: &LinkFacts, callback: Option<&CheckedCallback>) -> Find
     )
 }
 
-/// Compares the length of the codes with the highest minimum of all portals.
+/// Checks that Supabase's codes are at least as long as every portal requires, and too long to be guessed.
 fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
     let wanted = links.iter().filter_map(|links| links.mail_code.min_digits()).max();
     match wanted {
@@ -149,14 +152,14 @@ fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
             } else {
                 "mails go out without a code"
             };
-            let message = format!(
-                "Supabase's codes have {digits} digits, and MAIL_CODE mails only codes of {wanted} or more: {without}"
-            );
+            let message =
+                format!("Supabase's codes have {digits} digits, but MAIL_CODE requires {wanted} or more: {without}");
             Finding::fail(CODE, message, format!("Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to {wanted}"))
         }
         _ if (1..SAFE_CODE_DIGITS).contains(&digits) => {
             let message = format!(
-                "Supabase creates a code with each link. With {digits} digits, the code can be guessed even if no mail shows it"
+                "Supabase creates a code with each link. With {digits} digits, the code can be guessed even if no mail \
+                 shows it"
             );
             Finding::warn(CODE, message, "Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to 10")
         }

@@ -1,4 +1,4 @@
-//! Probes of Postgres.
+//! Probes of Postgres: the connection, the version, the tables, the role's rights and the clock.
 
 use chrono::TimeDelta;
 use outbox::{
@@ -9,11 +9,11 @@ use outbox::{
 use super::{finding::Finding, in_time};
 use crate::settings::{CheckSettings, DatabaseSettings};
 
-/// The oldest version that the tables work with.
+/// The oldest supported major version of Postgres.
 const OLDEST_VERSION: i32 = 15;
-/// Difference between the clocks above which the probe warns.
+/// If the clocks differ by more than this, the probe warns.
 const CLOCK_WARNING: TimeDelta = TimeDelta::seconds(2);
-/// Difference between the clocks above which the probe fails, because links expire early and webhooks look too old.
+/// If the clocks differ by more than this, the probe fails: links could expire early, or webhooks could look too old.
 const CLOCK_FAILURE: TimeDelta = TimeDelta::seconds(30);
 
 const CONNECTION: &str = "postgres.connection";
@@ -29,15 +29,17 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
         Ok(pool) => pool,
         Err(error) => return without_connection(&error),
     };
-    // This check comes first: with a pooler in transaction mode, anything else could affect the sessions of other programs.
+    // This check runs first: with a pooler in transaction mode, all later statements could affect the sessions of other
+    // programs.
     match in_time(outbox::check_pooler(&pool)).await.unwrap_or(Err(Error::TimedOut)) {
         Ok(()) => {}
         Err(error @ Error::TransactionPooler { .. }) => {
             let mut findings = vec![
                 Finding::ok(CONNECTION, "Postgres answers"),
-                Finding::fail(POOLER, error.to_string(), "Change DATABASE_URL, or the pooler's mode"),
+                Finding::fail(POOLER, error.to_string(), "Change DATABASE_URL, or switch the pooler to session mode"),
             ];
-            findings.extend(skipped(&[VERSION, TABLES, RIGHTS, CLOCK], "The pooler must be changed first"));
+            let why = "This probe cannot run through a pooler in transaction mode";
+            findings.extend(skipped(&[VERSION, TABLES, RIGHTS, CLOCK], why));
             return findings;
         }
         Err(error) => return without_connection(&error),
@@ -48,7 +50,7 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
     };
     let mut findings = vec![
         Finding::ok(CONNECTION, format!("Connected to Postgres as the role {}; the server accepts writes", facts.role)),
-        Finding::ok(POOLER, "Each connection keeps its session"),
+        Finding::ok(POOLER, "Each connection has its own Postgres session"),
         judge_version(&facts),
     ];
     findings.extend(check_tables(&pool, database, &facts).await);
@@ -60,9 +62,9 @@ fn without_connection(error: &Error) -> Vec<Finding> {
     let mut findings = vec![Finding::fail(
         CONNECTION,
         format!("Postgres cannot be used: {error}"),
-        "Check DATABASE_URL, the server and the network in between",
+        "Check DATABASE_URL, the server and the network",
     )];
-    findings.extend(skipped(&[POOLER, VERSION, TABLES, RIGHTS, CLOCK], "Postgres cannot be used"));
+    findings.extend(skipped(&[POOLER, VERSION, TABLES, RIGHTS, CLOCK], "This probe needs a connection to Postgres"));
     findings
 }
 
@@ -74,7 +76,7 @@ fn judge_version(facts: &ServerFacts) -> Finding {
     if facts.version_number / 10_000 >= OLDEST_VERSION {
         return Finding::ok(VERSION, format!("Postgres {}", facts.version));
     }
-    let message = format!("The server is Postgres {}, which is too old", facts.version);
+    let message = format!("The server runs Postgres {}, which is too old", facts.version);
     Finding::fail(VERSION, message, format!("Use Postgres {OLDEST_VERSION} or newer"))
 }
 
@@ -87,27 +89,28 @@ async fn check_tables(pool: &PgPool, database: &DatabaseSettings, facts: &Server
         }
         Err(Error::TablesTooOld { .. }) if database.migrate_on_start && facts.may_create_tables => Finding::warn(
             TABLES,
-            "The tables are missing or older than this version. The worker migrates them when it starts (MIGRATE_ON_START)",
+            "The tables are missing or older than this version. The worker migrates them when it starts \
+             (MIGRATE_ON_START)",
             "Start the worker, or run `magic-link-worker migrate`",
         ),
         Err(Error::TablesTooOld { .. }) if database.migrate_on_start => Finding::fail(
             TABLES,
             format!(
-                "The tables are missing or older than this version, and the role {} may not create tables",
+                "The tables are missing or older than this version, and the role {} is not allowed to create tables",
                 facts.role
             ),
             "Run `magic-link-worker migrate` as the owner of the tables, and set MIGRATE_ON_START=false",
         ),
         Err(error @ Error::ProgramTooOld { .. }) => {
-            Finding::fail(TABLES, error.to_string(), "Install the version that migrated the tables")
+            Finding::fail(TABLES, error.to_string(), "Install the version that migrated the tables, or a newer one")
         }
         Err(error) => Finding::fail(
             TABLES,
             error.to_string(),
-            "Run this version's `magic-link-worker migrate` as the owner of the tables, then deploy/roles.sql",
+            "Run this version's `magic-link-worker migrate` as the owner of the tables, and then deploy/roles.sql",
         ),
     };
-    vec![tables, Finding::skip(RIGHTS, "The tables must be migrated first")]
+    vec![tables, Finding::skip(RIGHTS, "This probe needs tables that match this version")]
 }
 
 fn judge_rights(missing: Result<Vec<String>, Error>, facts: &ServerFacts) -> Finding {
@@ -126,12 +129,12 @@ fn judge_rights(missing: Result<Vec<String>, Error>, facts: &ServerFacts) -> Fin
             )
         }
         Err(error) => {
-            Finding::fail(RIGHTS, format!("The rights cannot be read: {error}"), "Run deploy/roles.sql again")
+            Finding::fail(RIGHTS, format!("Could not read the role's rights: {error}"), "Run deploy/roles.sql again")
         }
     }
 }
 
-/// Judges how far the clocks differ at least: the measured difference minus the uncertainty of the measurement.
+/// Judges the smallest possible difference between the clocks: the measured difference minus its uncertainty.
 fn judge_clock(ahead: TimeDelta, uncertainty: TimeDelta) -> Finding {
     const ACTION: &str = "Synchronise both clocks (NTP)";
     let certain = (ahead.abs() - uncertainty).max(TimeDelta::zero());
@@ -156,7 +159,7 @@ mod tests {
     use crate::commands::check::finding::ProbeResult;
 
     #[test]
-    fn clocks_may_differ_by_two_seconds_and_fail_at_thirty() {
+    fn a_clock_difference_warns_above_two_seconds_and_fails_above_thirty() {
         for (ahead, uncertainty, result) in [
             (0, 0, ProbeResult::Ok),
             (2_000, 0, ProbeResult::Ok),

@@ -1,4 +1,4 @@
-//! Prints the findings and, on a terminal, what is being checked.
+//! Prints the findings and, on a terminal, the progress of the check.
 
 use std::{
     io::{self, IsTerminal as _, Write as _, stderr, stdout},
@@ -14,11 +14,12 @@ use crate::{
     settings::{ProxySettings, WorkerSettings},
 };
 
-/// The shortest text that is treated as a secret. A shorter one would remove parts of ordinary words.
+/// Minimum length, in bytes, of a secret that is removed from the output. Removing shorter secrets could damage
+/// ordinary words.
 const SHORTEST_SECRET: usize = 4;
 
-/// The secrets of the settings. The probes show none of them; this is the second line of defence, because messages contain text of
-/// other systems.
+/// The secrets in the settings that the worker sends to other systems. The probes do not print secrets, but messages
+/// may contain text in which another system repeats a secret. Secrets are therefore removed from the whole output.
 #[derive(Default)]
 pub(super) struct Secrets(Vec<SecretString>);
 
@@ -31,7 +32,7 @@ impl Secrets {
         Self(keys.into_iter().flatten().filter(|key| key.expose_secret().len() >= SHORTEST_SECRET).collect())
     }
 
-    /// The text in one line, without secrets and without characters that could disturb a terminal.
+    /// Returns the text as one line, without secrets and without characters that could confuse a terminal.
     fn remove_from(&self, text: &str) -> String {
         let text = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "[secret]"));
         plain(&text.replace(char::is_control, " "))
@@ -55,14 +56,15 @@ pub(super) fn print(findings: &[Finding], secrets: &Secrets, is_json: bool) -> R
         return Ok(());
     }
     for Finding { probe, result, message, action } in shown {
-        // No full stop after the action, because it often ends with a value to copy.
+        // Do not print a full stop after the action, because an action often ends with a value to copy.
         let action = action.map(|action| format!(" {action}")).unwrap_or_default();
         writeln!(out, "{:<4}  {probe:<22}  {message}.{action}", result.word())?;
     }
     Ok(())
 }
 
-/// A line on a terminal that names what is being checked. Nothing if stderr is not a terminal.
+/// A line on the terminal that shows which systems are being checked. Prints nothing with `--json`, or if stderr is not
+/// a terminal.
 pub(super) struct Progress {
     is_shown: bool,
     running: Mutex<Vec<&'static str>>,
@@ -73,7 +75,7 @@ impl Progress {
         Self { is_shown: is_wanted && stderr().is_terminal(), running: Mutex::default() }
     }
 
-    /// Shows a name while `work` runs.
+    /// Shows the name of a system on the progress line while `work` runs.
     pub(super) async fn of<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         self.change(|running| running.push(name));
         let result = work.await;
@@ -81,7 +83,7 @@ impl Progress {
         result
     }
 
-    /// Clears the line.
+    /// Clears the progress line.
     pub(super) fn end(&self) {
         self.show("");
     }

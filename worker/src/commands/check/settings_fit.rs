@@ -1,14 +1,15 @@
-//! Probes of settings that are valid, but do not fit together.
+//! Probes for settings that are valid individually but do not fit together.
 
 use std::time::Duration;
 
 use super::finding::Finding;
 use crate::settings::{CheckSettings, MIN_LINK_LIFETIME};
 
-/// Maximum time that claimed jobs should wait for `MAILGUN_RATE`. No other worker can send them meanwhile.
+/// The longest time that a claimed job should wait because of `MAILGUN_RATE`. While it waits, no other worker can send
+/// its mail.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Checks whether settings that are valid by themselves fit together.
+/// Checks whether individually valid settings also fit together.
 pub(super) fn check(settings: &CheckSettings) -> Vec<Finding> {
     let CheckSettings { worker: settings, job_deadline, .. } = settings;
     let limits = &settings.limits;
@@ -26,30 +27,32 @@ pub(super) fn check(settings: &CheckSettings) -> Vec<Finding> {
     findings
 }
 
-/// A worker that cannot reach Postgres still waits for the answer of its last call. Its job must not be taken over before that.
+/// Checks that a lease is longer than a call. While a worker that cannot reach Postgres waits for the response to its
+/// last call, another worker must not take over the job.
 fn check_lease(lease: Duration, timeout: Duration) -> Option<Finding> {
     if lease > timeout {
         return None;
     }
     let wanted = timeout.as_secs() * 2 + 1;
     let message = format!(
-        "LEASE_SECONDS ({} s) is not longer than UPSTREAM_TIMEOUT ({} s), so another worker may take over a job while a call for \
-         it is still running, and the person may get two mails",
+        "LEASE_SECONDS ({} s) is not longer than UPSTREAM_TIMEOUT ({} s), so another worker may take over a job while \
+         a call for it is still running, and the person may get two mails",
         lease.as_secs(),
         timeout.as_secs()
     );
     Some(Finding::warn("settings.lease", message, format!("Set LEASE_SECONDS to {wanted} or more")))
 }
 
-/// A mail may go out right at the job's deadline, and its link must still work then. The api does not start with such settings,
-/// but it may have another `LINK_LIFETIME` than the worker.
+/// Checks that a link still works if its mail is sent right at the job's deadline. The api refuses to start if its own
+/// `LINK_LIFETIME` is too short, but the worker's `LINK_LIFETIME` may differ from the api's.
 fn check_lifetime(lifetime: Duration, deadline: Duration) -> Option<Finding> {
     let wanted = deadline + MIN_LINK_LIFETIME;
     if lifetime >= wanted {
         return None;
     }
     let message = format!(
-        "LINK_LIFETIME ({} s) is less than JOB_DEADLINE ({} s) plus five minutes, so a late mail would contain an expired link",
+        "LINK_LIFETIME ({} s) is less than JOB_DEADLINE ({} s) plus five minutes, so a late mail could contain an \
+         expired link",
         lifetime.as_secs(),
         deadline.as_secs()
     );
@@ -68,8 +71,8 @@ fn check_rate(concurrency: usize, interval: Duration) -> Option<Finding> {
     }
     let fitting = (LONGEST_WAIT.as_nanos() / interval.as_nanos().max(1)).max(1);
     let message = format!(
-        "WORKER_CONCURRENCY ({concurrency}) is large for MAILGUN_RATE: a job that this worker has claimed may wait {wait:.0} s, and \
-         no other worker can send it meanwhile"
+        "WORKER_CONCURRENCY ({concurrency}) is too large for MAILGUN_RATE: a claimed job may wait {wait:.0} s, and no \
+         other worker can send its mail in the meantime"
     );
     Some(Finding::warn(
         "settings.rate",
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn claimed_jobs_must_not_wait_long_for_the_rate() {
+    fn claimed_jobs_must_not_wait_long_for_the_rate_limit() {
         assert_eq!(check_rate(64, Duration::from_millis(50)), None);
         assert_eq!(check_rate(60, Duration::from_secs(1)), None);
         let action = check_rate(64, Duration::from_secs(6)).unwrap().action.unwrap();

@@ -1,4 +1,4 @@
-//! Compares Mailgun's webhooks with the address of the api.
+//! Checks whether Mailgun's webhooks lead to the api.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ const PATH: &str = "/api/webhooks/mailgun";
 /// The types of events that the api uses.
 const TYPES: [&str; 5] = ["accepted", "delivered", "permanent_fail", "temporary_fail", "complained"];
 
-/// Judges the URLs by type. Without `PUBLIC_URL`, any URL with the api's path counts. The worker learns from the events
-/// what the webhooks do not report, so this is a warning only.
+/// Judges the webhook URLs of each event type. Without `PUBLIC_URL`, every URL with the api's path is accepted. A
+/// missing webhook causes only a warning, because the worker also fetches events from Mailgun.
 pub(super) fn judge(urls: &BTreeMap<String, Vec<String>>, public_url: Option<&PublicUrl>) -> Finding {
     let wanted = public_url.map(|url| format!("{}{PATH}", url.as_str()));
     let is_ours = |url: &String| match &wanted {
@@ -26,19 +26,23 @@ pub(super) fn judge(urls: &BTreeMap<String, Vec<String>>, public_url: Option<&Pu
     let has_ours = |kind: &&&str| urls.get(**kind).is_some_and(|urls| urls.iter().any(is_ours));
     let missing: Vec<&str> = TYPES.iter().filter(|kind| !has_ours(kind)).copied().collect();
     if missing.is_empty() {
-        return Finding::ok(PROBE, "Mailgun reports to the api");
+        return Finding::ok(PROBE, "Mailgun reports all events to the api");
     }
     let mut elsewhere: Vec<String> =
         missing.iter().filter_map(|kind| urls.get(*kind)).flatten().filter_map(|url| origin(url)).collect();
     elsewhere.sort();
     elsewhere.dedup();
-    let also = if elsewhere.is_empty() { String::new() } else { format!(", but to {}", elsewhere.join(", ")) };
+    let also = if elsewhere.is_empty() {
+        String::new()
+    } else {
+        format!("; some of them go to {} instead", elsewhere.join(", "))
+    };
     let address = wanted.unwrap_or_else(|| format!("https://…{PATH}"));
-    let message = format!("Mailgun does not report events of type {} to {address}{also}", missing.join(", "));
-    Finding::warn(PROBE, message, format!("Add webhooks of these types in Mailgun's console, with the URL {address}"))
+    let message = format!("Mailgun does not report these events to {address}: {}{also}", missing.join(", "));
+    Finding::warn(PROBE, message, format!("Add webhooks for these types in Mailgun's console, with the URL {address}"))
 }
 
-/// The rest of the URL may contain a secret of another system.
+/// The part of a webhook's URL that is safe to show. The rest of the URL may contain another system's secret.
 fn origin(url: &str) -> Option<String> {
     Some(Url::parse(url).ok()?.origin().ascii_serialization())
 }
@@ -53,16 +57,16 @@ mod tests {
     }
 
     #[test]
-    fn each_type_must_lead_to_the_api() {
+    fn each_event_type_needs_a_webhook_to_the_api() {
         let public_url: PublicUrl = "https://login.example.com".parse().unwrap();
         let ours = "https://login.example.com/api/webhooks/mailgun";
         assert_eq!(judge(&at(ours, &TYPES), Some(&public_url)).result, ProbeResult::Ok);
         assert_eq!(judge(&at("https://other.example.com/api/webhooks/mailgun", &TYPES), None).result, ProbeResult::Ok);
         let finding = judge(&at(ours, &TYPES[1..]), Some(&public_url));
-        assert_eq!(finding.message, format!("Mailgun does not report events of type accepted to {ours}"));
+        assert_eq!(finding.message, format!("Mailgun does not report these events to {ours}: accepted"));
         let finding =
             judge(&at("https://user:sesame@hooks.example.org/s/sesame?key=sesame", &TYPES[..1]), Some(&public_url));
-        assert!(finding.message.ends_with(", but to https://hooks.example.org"), "{finding:?}");
+        assert!(finding.message.ends_with("; some of them go to https://hooks.example.org instead"), "{finding:?}");
         assert!(!format!("{finding:?}").contains("sesame"), "{finding:?}");
         assert!(finding.action.unwrap().contains(ours));
     }

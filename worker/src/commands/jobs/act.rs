@@ -1,4 +1,4 @@
-//! What `jobs cancel` and `jobs retry` have in common: which jobs they are about, and how they print what happened.
+//! What `jobs cancel` and `jobs retry` have in common: how they select jobs, and how they print the outcome.
 
 use std::io::{Write as _, stdout};
 
@@ -31,12 +31,12 @@ const COLUMNS: [Column; 6] = [
 
 /// Maximum number of jobs that one command selects.
 const MOST: usize = 10_000;
-/// Number of jobs that one statement lists.
+/// Maximum number of jobs that one statement lists.
 const PAGE: usize = 500;
 
-/// What a command does to jobs.
+/// A command that changes jobs.
 pub(super) struct Act {
-    /// Its name, as in `magic-link-worker jobs cancel`.
+    /// The command's name, as in `magic-link-worker jobs cancel`.
     pub(super) command: &'static str,
     /// Past participle that describes a job after the command succeeds, such as `cancelled`.
     pub(super) done: &'static str,
@@ -78,7 +78,8 @@ pub(super) async fn select(
     }
 }
 
-/// Prints what the command would do. `refusals` has, for each job, why nothing would happen.
+/// Prints what the command would do. In `jobs`, the outcome is `Some` for each job that the command would not change,
+/// and contains the reason.
 pub(super) fn print_plan(
     act: &Act,
     filter: &FilterArguments,
@@ -141,8 +142,8 @@ pub(super) fn print_outcome(id: JobId, outcome: &ActionOutcome, is_json: bool) -
     Ok(())
 }
 
-/// Prints how many jobs the command was about, and fails if it did not succeed for all of them. Prints nothing for a single job,
-/// whose line says it all.
+/// Prints how many of the jobs were changed, unless there was only one job or the output is JSON. Fails if any job was
+/// not changed.
 pub(super) fn conclude(act: &Act, done: usize, outcomes: &[ActionOutcome], is_json: bool) -> Result<(), CommandError> {
     let all = outcomes.len();
     if !is_json && all > 1 {

@@ -1,22 +1,23 @@
-//! What to do about a code, as docs/troubleshooting.md says. The document is part of the program, so both always say the same.
+//! Finds the advice for a code in docs/troubleshooting.md. The document is compiled into the program, so the program
+//! and the document always give the same advice.
 
 const TROUBLESHOOTING: &str = include_str!("../../../../docs/troubleshooting.md");
 
-/// The heading of the part of the document that explains codes.
+/// The heading of the section on codes in docs/troubleshooting.md.
 const CODES: &str = "## Codes of jobs";
 
-/// What the document says about a code.
+/// The entry for a code in docs/troubleshooting.md.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Advice {
     /// What happens to the job, such as "waits".
     pub(super) then: String,
     /// What the code means, and what to do.
     pub(super) text: String,
-    /// Where the document says it.
+    /// The section of docs/troubleshooting.md that contains the entry, as a path with an anchor.
     pub(super) place: String,
 }
 
-/// What the document says about this code. `None` if it has no entry for the code.
+/// Returns the entry for this code in docs/troubleshooting.md, or `None` if there is no such entry.
 pub(super) fn advice(code: &str) -> Option<Advice> {
     let wanted = format!("`{code}`");
     let mut heading = CODES;
@@ -36,7 +37,7 @@ pub(super) fn advice(code: &str) -> Option<Advice> {
     None
 }
 
-/// Markdown without its marks: the text of each link, and inline code as it is.
+/// Converts Markdown to plain text: replaces each link with its text, and removes backticks.
 fn plain(markdown: &str) -> String {
     let (mut text, mut rest) = (String::new(), markdown);
     while let Some((before, link)) = rest.split_once('[')
@@ -49,7 +50,7 @@ fn plain(markdown: &str) -> String {
     (text + rest).replace('`', "")
 }
 
-/// The anchor of a heading, as GitHub makes it.
+/// The anchor that GitHub generates for a heading.
 fn anchor(heading: &str) -> String {
     heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")
 }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_code_has_its_advice() {
+    fn advice_is_found_for_each_kind_of_code() {
         for (code, then, words, place) in [
             ("hook_failed", "waits", "Auth hooks", "from-supabase-auth"),
             ("not_admin", "waits", "SUPABASE_SERVICE_ROLE_KEY", "from-supabase-auth"),
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_has_no_marks_of_markdown() {
+    fn advice_contains_no_markdown() {
         let markdown = "Set `A_B`. See [One](#one) and [the `two`](deploying.md#two). [open, a](b";
         assert_eq!(plain(markdown), "Set A_B. See One and the two. [open, a](b");
     }

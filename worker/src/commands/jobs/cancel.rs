@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs cancel`.
+//! `magic-link-worker jobs cancel`: cancels open jobs.
 
 use outbox::{JobId, PgPool, history, operate::cancel};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{commands::CommandError, settings::CancelArguments};
 
-/// Cancels open jobs by their ids, or those that a filter selects.
+/// Cancels the open jobs that the operator selects by id or with a filter.
 pub(super) async fn cancel(pool: &PgPool, arguments: &CancelArguments) -> Result<(), CommandError> {
     let act = Act { command: "cancel", done: "cancelled", options: String::new() };
     let ids = match given_ids(&act, &arguments.ids, &arguments.filter)? {
@@ -17,11 +17,11 @@ pub(super) async fn cancel(pool: &PgPool, arguments: &CancelArguments) -> Result
                 return Err(CommandError::WrongState("only open jobs can be cancelled: queued, running or retrying"));
             }
             let now = history::now(pool).await?;
-            // Ended jobs of the last instant only: the list always has the open ones.
+            // The filter always includes open jobs. With `now` as the start time, it leaves out ended jobs.
             let filter = selected_by(&arguments.filter, now);
             let jobs = select(pool, filter, |job| job.state.is_open()).await?;
             if jobs.is_empty() {
-                return Err(CommandError::NoSuchJob("no open job matches".to_owned()));
+                return Err(CommandError::NoSuchJob("no open job matches the filter".to_owned()));
             }
             if !arguments.act.yes {
                 let plan: Vec<_> = jobs.into_iter().map(|job| (job, None)).collect();

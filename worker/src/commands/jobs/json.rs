@@ -1,4 +1,4 @@
-//! Jobs, steps and events as JSON. Field names are those of the tables' columns.
+//! Jobs, steps and events as JSON. Most fields are named after the tables' columns.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use outbox::{
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::text::Names;
 
-/// A job of a list.
+/// A job in a list.
 pub(super) fn listed(job: &ListedJob, names: &Names) -> Value {
     json!({
         "id": job.id.to_string(),
@@ -59,7 +59,7 @@ pub(super) fn details(job: &JobDetails, callback: Option<&str>, names: &Names) -
     })
 }
 
-/// A step that was tried.
+/// A step of an attempt.
 pub(super) fn step(step: &TriedStep) -> Value {
     json!({
         "attempt": step.attempt,
@@ -89,7 +89,7 @@ pub(super) fn event(event: &ReportedEvent) -> Value {
     })
 }
 
-/// What an operator did.
+/// An operator's action on a job.
 pub(super) fn action(action: &JobAction) -> Value {
     json!({
         "action": action.action,
@@ -99,7 +99,7 @@ pub(super) fn action(action: &JobAction) -> Value {
     })
 }
 
-/// The retry of a job.
+/// An operator's retry of a job.
 pub(super) fn retry(retry: &JobRetry) -> Value {
     json!({
         "state": retry.state,
@@ -115,7 +115,7 @@ fn status(delivery: Option<DeliveryStatus>) -> Option<&'static str> {
     delivery.map(DeliveryStatus::as_str)
 }
 
-/// A time with milliseconds.
+/// A time in RFC 3339 format, with milliseconds.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

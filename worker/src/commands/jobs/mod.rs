@@ -1,6 +1,7 @@
-//! `magic-link-worker jobs`: what happened to mails, for operators and scripts. `list`, `show` and `tail` only read, and the role
-//! `magic_link_viewer` of deploy/roles.sql may run them. `cancel` and `retry` need `magic_link_operator`. No command prints a
-//! link, a token or a code of a mail. The messages of mail servers and upstreams are untrusted, so `text` makes them safe to print.
+//! `magic-link-worker jobs`: shows operators and scripts what happened to mails. `list`, `show` and `tail` only read,
+//! and need only the role `magic_link_viewer` from deploy/roles.sql. `cancel` and `retry` need the role
+//! `magic_link_operator`. No command prints a link, a token or a sign-in code. The messages of mail servers and
+//! upstreams are untrusted, so `text` makes them safe to print.
 
 mod act;
 mod advice;
@@ -21,12 +22,12 @@ use outbox::{Error, PgPool};
 use super::{CommandError, connect_to_tables};
 use crate::settings::{DatabaseSettings, JobsCommand};
 
-/// Runs a command about jobs.
+/// Runs one of the `jobs` commands.
 ///
 /// # Errors
-/// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NoSuchJob`]. To cancel and retry, also
-/// [`CommandError::NotDone`], [`CommandError::NothingSelected`], [`CommandError::IdsAndFilter`], [`CommandError::WrongState`] and
-/// [`CommandError::TooManyJobs`].
+/// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NoSuchJob`]. `cancel` and `retry` also
+/// return [`CommandError::NotDone`], [`CommandError::NothingSelected`], [`CommandError::IdsAndFilter`],
+/// [`CommandError::WrongState`] and [`CommandError::TooManyJobs`].
 pub async fn jobs(settings: &DatabaseSettings, command: &JobsCommand) -> Result<(), CommandError> {
     match command {
         JobsCommand::List(arguments) => list::list(&open(settings, "list").await?, arguments).await,

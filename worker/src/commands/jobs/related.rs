@@ -1,4 +1,4 @@
-//! Everything that the story of a job needs: the job, and what explains it.
+//! Reads the history of a job: the job itself, and all records that explain its state.
 
 use chrono::{DateTime, Utc};
 use outbox::{
@@ -13,39 +13,39 @@ use outbox::{
 
 use crate::commands::CommandError;
 
-/// A job with what explains it.
+/// A job, with all records that explain its state.
 #[derive(Debug, Clone)]
 pub(super) struct Story {
     /// The job.
     pub(super) job: JobDetails,
-    /// The callback without its query. `None` if the role may not read it.
+    /// The callback without its query. `None` if the database role is not allowed to read callbacks.
     pub(super) callback: Option<String>,
-    /// What workers tried, in order of time.
+    /// The steps that workers tried, in chronological order.
     pub(super) steps: Vec<TriedStep>,
-    /// What Mailgun reported, in order of time.
+    /// The events that Mailgun reported, in chronological order.
     pub(super) events: Vec<ReportedEvent>,
     /// For a superseded job: the job whose mail the person gets instead.
     pub(super) replaced_by: Option<RelatedJob>,
-    /// What operators did to the job, in order of time.
+    /// The operators' actions on the job, in chronological order.
     pub(super) actions: Vec<JobAction>,
     /// The retry of the job, if an operator has filed one.
     pub(super) retry: Option<JobRetry>,
-    /// The retry that added the job, if one did.
+    /// The retry that created this job, if it was created by a retry.
     pub(super) retry_of: Option<JobRetry>,
-    /// The pauses that hold the job, if it is open.
+    /// The pauses that hold up the job. Empty if the job has ended.
     pub(super) pauses: Vec<Pause>,
-    /// The suppression of the recipient, if it is still in force.
+    /// The recipient's suppression, if it is still in force.
     pub(super) suppression: Option<Suppression>,
     /// The upstreams that are stopped.
     pub(super) stops: Vec<Stop>,
     /// Both upstreams.
     pub(super) upstreams: Vec<UpstreamState>,
-    /// When all this was read, by Postgres's clock.
+    /// The time just before the job and its records were read, by Postgres's clock.
     pub(super) now: DateTime<Utc>,
 }
 
 impl Story {
-    /// Reads what explains a job.
+    /// Reads all records that explain the state of a job.
     pub(super) async fn of(pool: &PgPool, job: JobDetails, now: DateTime<Utc>) -> Result<Self, CommandError> {
         let replaced_by = match (job.state, job.code.as_deref()) {
             (JobState::Superseded, Some("duplicate")) => story::repeated(pool, &job).await?,

@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs retry`. It files retries and waits until an api has run them.
+//! `magic-link-worker jobs retry`: files retries, and waits for an api to run them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,12 +21,13 @@ use super::{
 };
 use crate::{commands::CommandError, settings::RetryArguments};
 
-/// How long to wait for an api to run the retries, from the last change on. An api looks for them every second.
+/// The command stops waiting if no api decides on any of the filed retries for this long. An api looks for retries
+/// every second.
 const MAX_WAIT: Duration = Duration::from_secs(10);
-/// Time between two looks at the retries.
+/// How often to check whether an api has run the retries.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Retries ended jobs by their ids, or those that a filter selects.
+/// Retries the ended jobs that the operator selects by id or with a filter.
 pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(), CommandError> {
     let since = Some(&arguments.since.text).filter(|since| *since != "1h");
     let options = since.map(|since| format!(" --since {}", quoted(since))).unwrap_or_default();
@@ -41,7 +42,7 @@ pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(
             let jobs = select(pool, filter, |job| !job.state.is_open()).await?;
             if jobs.is_empty() {
                 let since = super::text::time(arguments.since.start(now));
-                return Err(CommandError::NoSuchJob(format!("no ended job since {since} matches")));
+                return Err(CommandError::NoSuchJob(format!("no ended job since {since} matches the filter")));
             }
             let mut plan = Vec::with_capacity(jobs.len());
             for job in jobs {
@@ -91,7 +92,8 @@ async fn run(pool: &PgPool, act: &Act, arguments: &RetryArguments, ids: &[JobId]
         }
     }
     for id in filed.iter().filter(|id| open.contains(id)) {
-        let message = "No api has run the retry yet. It stays filed, and runs once an api is running and mail can be sent in time.";
+        let message = "No api has run the retry yet. The retry will run once an api is running and the mail can be \
+                       sent before its deadline.";
         let outcome = ActionOutcome { code: "filed".to_owned(), message: message.to_owned() };
         print_outcome(*id, &outcome, is_json)?;
         outcomes.push(outcome);
@@ -99,11 +101,11 @@ async fn run(pool: &PgPool, act: &Act, arguments: &RetryArguments, ids: &[JobId]
     conclude(act, done, &outcomes, is_json)
 }
 
-/// What an api has decided. `None` if it has not decided yet.
+/// The outcome of a filed retry. `None` if no api has decided yet.
 fn decided(retry: Option<JobRetry>) -> Option<ActionOutcome> {
     let outcome = |code: &str, message: String| ActionOutcome { code: code.to_owned(), message };
     match retry {
-        None => Some(outcome("forgotten", "The person was forgotten in the meantime.".to_owned())),
+        None => Some(outcome("forgotten", "The person has been forgotten since the retry was filed.".to_owned())),
         Some(JobRetry { new_job_id: Some(new), .. }) => Some(outcome("retried", format!("The new job is {new}."))),
         Some(JobRetry { code: Some(code), message, .. }) => Some(outcome(&code, message.unwrap_or_default())),
         Some(_) => None,

@@ -1,4 +1,4 @@
-//! What happened to a job, in sentences. `jobs show` and `jobs tail` use the same ones.
+//! Sentences about what happened to a job, for `jobs show` and `jobs tail`.
 
 use chrono::{DateTime, Utc};
 use outbox::{
@@ -12,7 +12,7 @@ use super::{
     text::{plain, time},
 };
 
-/// The story in order of time.
+/// The history of a job in chronological order.
 pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
     let mut told = vec![(story.job.created_at, requested(story))];
     told.extend(story.actions.iter().map(|acted| (acted.acted_at, action(acted))));
@@ -20,7 +20,8 @@ pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
     told.extend(story.steps.iter().map(|tried| (tried.started_at, step(tried))));
     told.extend(story.events.iter().map(|reported| (reported.occurred_at, event(reported))));
     if let Some(finished_at) = story.job.finished_at {
-        // A waiting job ends in the statement that cancels it, and the action is recorded an instant later.
+        // The statement that cancels a waiting job also ends it, and the action is recorded an instant later. Still
+        // show the end after the action.
         let cancelled_at =
             story.actions.iter().filter(|acted| acted.action == "cancel").map(|acted| acted.acted_at).max();
         told.push((
@@ -28,7 +29,7 @@ pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
             end(story.job.state, story.job.code.as_deref(), story.job.message.as_deref()),
         ));
     }
-    // The sort is stable, so entries with the same time keep the order above.
+    // The sort is stable, so entries with the same time stay in the order in which they were added.
     told.sort_by_key(|(at, _)| *at);
     told
 }
@@ -51,39 +52,39 @@ fn requested(story: &Story) -> String {
     match (&story.retry_of, job.requested_at) {
         (Some(retry), Some(first)) => {
             format!(
-                "Retried by an operator: {parts}. The person's request of {} was job {}.",
-                time(first),
-                retry.job_id
+                "Retried by an operator: {parts}. This job repeats job {}. The person made the original request at {}.",
+                retry.job_id,
+                time(first)
             )
         }
         _ => format!("Requested: {parts}."),
     }
 }
 
-/// What an operator did.
+/// An operator's action, as a sentence.
 fn action(action: &JobAction) -> String {
     let did = match action.action.as_str() {
         "cancel" => "cancelled the job",
-        "retry" => "asked to retry the job",
+        "retry" => "filed a retry of the job",
         other => other,
     };
     let why = action.reason.as_deref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
     sentence(&format!("{} {}{why}", plain(&action.actor), plain(did)))
 }
 
-/// What an api decided about a retry.
+/// An api's decision on a retry, as a sentence.
 fn retried(retry: &JobRetry) -> String {
     match (retry.new_job_id, &retry.code) {
         (Some(new), _) => format!("Retried as job {new}."),
         (None, Some(code)) => sentence(&format!("Not retried: {}", because(code, retry.message.as_deref()))),
-        (None, None) => "Decided, but the decision is not known.".to_owned(),
+        (None, None) => "An api has processed the retry, but its decision was not recorded.".to_owned(),
     }
 }
 
-/// What a worker tried, and how the upstream answered.
+/// A step that a worker tried, and its outcome, as a sentence.
 pub(super) fn step(step: &TriedStep) -> String {
     let tried = match step.step.as_str() {
-        "generate_link" => "asked Supabase Auth for a link",
+        "generate_link" => "requested a link from Supabase Auth",
         "send" => "handed the mail to Mailgun",
         other => other,
     };
@@ -91,12 +92,12 @@ pub(super) fn step(step: &TriedStep) -> String {
         "ok" => "succeeded",
         "retry" => "failed, will retry",
         "unknown" => "no clear answer, will send the same mail again",
-        "reject" => "refused for good",
+        "reject" => "refused permanently",
         "configuration" => "refused until a setting is corrected",
         "stopped" => "interrupted, because the worker stopped or lost its lease",
         other => other,
     };
-    let answer = step.http_status.map_or_else(|| "no HTTP answer".to_owned(), |status| format!("HTTP {status}"));
+    let answer = step.http_status.map_or_else(|| "no HTTP response".to_owned(), |status| format!("HTTP {status}"));
     let why =
         step.code.as_deref().map(|code| format!(", {}", because(code, step.message.as_deref()))).unwrap_or_default();
     format!(
@@ -109,20 +110,20 @@ pub(super) fn step(step: &TriedStep) -> String {
     )
 }
 
-/// What Mailgun reported.
+/// An event that Mailgun reported, as a sentence.
 pub(super) fn event(event: &ReportedEvent) -> String {
     let details = [event.severity.as_deref(), event.reason.as_deref()].into_iter().flatten().map(plain);
     let details = details.collect::<Vec<_>>().join(", ");
     let details = if details.is_empty() { details } else { format!(" ({details})") };
-    let status = event.delivery.map(|delivery| format!(": {}", delivery.as_str())).unwrap_or_default();
+    let status = event.delivery.map(|delivery| format!("; delivery status: {}", delivery.as_str())).unwrap_or_default();
     let codes = [event.smtp_code.map(|code| code.to_string()), event.enhanced_code.as_deref().map(plain)];
     let message = event.message.as_deref().map(|message| format!("\"{}\"", plain(message)));
     let said: Vec<String> = codes.into_iter().chain([message]).flatten().collect();
     let said = if said.is_empty() { String::new() } else { format!(" Details: {}.", said.join(" ")) };
-    format!("Mailgun reports {}{details}{status}.{said}", plain(&event.event))
+    format!("Mailgun reported the event {}{details}{status}.{said}", plain(&event.event))
 }
 
-/// How a job ended.
+/// The end of a job, as a sentence.
 pub(super) fn end(state: JobState, code: Option<&str>, message: Option<&str>) -> String {
     let why = code.map(|code| format!(" {}", because(code, message))).unwrap_or_default();
     match state {
@@ -131,7 +132,7 @@ pub(super) fn end(state: JobState, code: Option<&str>, message: Option<&str>) ->
     }
 }
 
-/// The state, with the delivery status if there is one.
+/// The state of a job, with the delivery status if there is one.
 pub(super) fn state(state: JobState, delivery: Option<DeliveryStatus>) -> String {
     match delivery {
         Some(delivery) => format!("{}, {}", state.as_str(), delivery.as_str()),
@@ -147,7 +148,7 @@ pub(super) fn because(code: &str, message: Option<&str>) -> String {
     }
 }
 
-/// Ends a text with a full stop.
+/// Removes trailing colons, and adds a full stop unless `text` already ends with `.`, `!` or `?`.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim_end_matches(':');
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }

@@ -1,22 +1,23 @@
 //! An aligned table for a terminal.
 
-/// Width of the widest line, in characters.
+/// Maximum width of a line, in characters.
 const WIDTH: usize = 120;
 /// Space between two columns.
 const GAP: &str = "  ";
 
-/// The narrowest width of a column that is never cut.
+/// The value of [`Column::narrowest`] for a column whose values are never cut.
 pub(super) const WHOLE: usize = usize::MAX;
 
-/// A column: its heading, and the width below which it is not cut.
+/// A column of a table.
 pub(super) struct Column {
-    /// What the first line says.
+    /// The heading in the first line.
     pub(super) heading: &'static str,
-    /// The width down to which long values are cut.
+    /// The width below which the column's values are not cut any further.
     pub(super) narrowest: usize,
 }
 
-/// Lines up the columns. Columns that have no value in any row are left out, and long values are cut until the lines fit.
+/// Aligns the columns. Leaves out columns that have no value in any row, and cuts long values until the lines fit or no
+/// column can be cut further.
 pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let is_used = |index: usize| rows.iter().any(|row| !row[index].is_empty());
     let used: Vec<usize> = (0..columns.len()).filter(|index| is_used(*index)).collect();
@@ -61,13 +62,13 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_and_empty_ones_are_left_out() {
+    fn columns_are_aligned_and_empty_columns_are_left_out() {
         let rows = [row("5s", "", "a***@example.com"), row("12m", "", "b")];
         assert_eq!(table(&COLUMNS, &rows), "AGE  RECIPIENT\n5s   a***@example.com\n12m  b\n");
     }
 
     #[test]
-    fn long_values_are_cut_to_the_width() {
+    fn long_values_are_cut_until_the_lines_fit() {
         let rows = [row("5s", "shop", &"x".repeat(250)), row("5s", &"p".repeat(32), "b")];
         let table = table(&COLUMNS, &rows);
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");

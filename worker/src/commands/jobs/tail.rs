@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs tail`: polls for changes, at most twice a second, and prints each once.
+//! `magic-link-worker jobs tail`: polls for changes, at most twice a second, and prints each change once.
 
 use std::{
     collections::HashMap,
@@ -25,16 +25,17 @@ use super::{
 };
 use crate::{commands::CommandError, settings::FormatArguments};
 
-/// Shortest time between two polls. After this time, a notification of new jobs starts the next poll at once.
+/// Shortest time between two polls. After this time, a notification of new jobs starts the next poll immediately.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// Longest time between two polls.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How far back each poll looks. A row becomes visible when its transaction commits, a little later than its timestamp.
+/// How far back each poll looks. The polls overlap, because a row becomes visible only when its transaction commits, a
+/// little later than its timestamp.
 const LOOK_BACK: TimeDelta = TimeDelta::seconds(15);
-/// Number of jobs to start with.
+/// Maximum number of recent jobs that are printed at the start.
 const FIRST: usize = 10;
 
-/// Prints changes until Ctrl-C, or until nobody reads them.
+/// Prints changes until the command is interrupted, for example with Ctrl-C, or the output is closed.
 pub(super) async fn tail(pool: &PgPool, format: FormatArguments) -> Result<(), CommandError> {
     let mut signals = StopSignals::new()?;
     let listener = JobListener::start(pool);
@@ -63,7 +64,7 @@ pub(super) async fn tail(pool: &PgPool, format: FormatArguments) -> Result<(), C
     }
 }
 
-/// What identifies a change.
+/// A change to a job, with the values that distinguish it from all other changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Change {
     New(JobId),
@@ -79,11 +80,12 @@ struct Tail<'a> {
     started_at: DateTime<Utc>,
     /// The changes that were printed or skipped, each with the time of the last poll that read it.
     seen: HashMap<Change, DateTime<Utc>>,
-    /// The recipients of recent jobs, in the form in which they are printed.
+    /// The recipients of recent jobs, in full or masked. Each entry contains the time when the job was created or
+    /// looked up, and is dropped one day after that time.
     recipients: HashMap<JobId, (String, DateTime<Utc>)>,
 }
 
-/// A line to print.
+/// A line of output: a change to a job, or one of the recent jobs at the start.
 struct Line {
     at: DateTime<Utc>,
     kind: &'static str,
@@ -93,7 +95,7 @@ struct Line {
 }
 
 impl Tail<'_> {
-    /// Prints the last jobs as they are now.
+    /// Prints the most recent jobs in their current state.
     async fn print_first(&mut self) -> Result<(), CommandError> {
         // Mark the changes before the start as seen, so that they are not printed. Read them before the jobs below, so
         // that a change during this function is still printed.
@@ -112,7 +114,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// Prints what has changed since the last poll.
+    /// Prints all changes since the last poll.
     async fn poll(&mut self) -> Result<(), CommandError> {
         let now = history::now(self.pool).await?;
         let since = now - LOOK_BACK;
@@ -129,7 +131,8 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// The changes since `since` that were not seen before, in order of time.
+    /// Reads the changes that happened after `since`, and for steps also some earlier ones. Returns those that have not
+    /// been seen before, in chronological order.
     async fn changes(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<Line>, CommandError> {
         let mut lines = vec![];
         for job in changes::requested(self.pool, since).await? {
@@ -178,7 +181,7 @@ impl Tail<'_> {
         }
     }
 
-    /// Whether a change was not seen before. Marks the change as seen.
+    /// Marks a change as seen. Returns true if it had not been seen before.
     fn is_new(&mut self, change: Change, now: DateTime<Utc>) -> bool {
         self.seen.insert(change, now).is_none()
     }
@@ -187,7 +190,8 @@ impl Tail<'_> {
         self.recipients.insert(job.id, (self.names.show(&job.recipient), job.created_at));
     }
 
-    /// Reads the recipients of jobs that are older than this command.
+    /// Looks up the recipients of jobs that are not yet in `recipients`, such as jobs created before the command
+    /// started.
     async fn learn_recipients(&mut self, lines: &[Line], now: DateTime<Utc>) -> Result<(), CommandError> {
         for line in lines {
             if !self.recipients.contains_key(&line.job)

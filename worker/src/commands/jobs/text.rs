@@ -1,4 +1,4 @@
-//! Text of jobs that is safe to print: words of strangers cannot break JSON lines, and addresses are masked.
+//! Makes text about jobs safe to print: untrusted text cannot break JSON lines, and addresses are masked.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,16 @@ use serde_json::Value;
 use crate::commands::plain::is_unsafe;
 pub(super) use crate::commands::plain::plain;
 
-/// Writes a value as one line. JSON requires escapes only for the first 32 characters; this escapes all unsafe ones.
+/// Writes a JSON value as one line. Apart from quotes and backslashes, JSON requires escapes only for the first 32
+/// characters of Unicode, but this function escapes all characters that are unsafe to print.
 pub(in crate::commands) fn json_line(value: &Value) -> String {
     let mut line = String::new();
     for c in value.to_string().chars() {
         if is_unsafe(c) {
-            // Such characters occur only within strings, where an escape means the same. A character beyond the first 65,536
-            // is a pair of escapes.
+            // Unsafe characters occur only within strings, where an escape is equivalent to the character. A character
+            // above U+FFFF becomes a pair of escapes.
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(line, "\\u{unit:04x}").expect("writing into a String cannot fail");
+                write!(line, "\\u{unit:04x}").expect("writing to a String cannot fail");
             }
         } else {
             line.push(c);
@@ -26,17 +27,17 @@ pub(in crate::commands) fn json_line(value: &Value) -> String {
     line
 }
 
-/// Which addresses are printed as they are.
+/// Which addresses are printed in full.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    /// Whether all addresses are.
+    /// Whether all addresses are printed in full.
     pub(super) all: bool,
-    /// The address that the operator has typed.
+    /// The address that the operator passed to the command, and therefore already knows.
     pub(super) known: Option<String>,
 }
 
 impl Names {
-    /// The address as it is printed.
+    /// The address as it is printed: in full, or masked.
     pub(super) fn show(&self, address: &str) -> String {
         if self.all || address == FORGOTTEN || self.known.as_deref() == Some(address) {
             return plain(address);
@@ -47,12 +48,12 @@ impl Names {
     }
 }
 
-/// A time with whole seconds.
+/// A time in RFC 3339 format, in whole seconds.
 pub(in crate::commands) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A span of time in its largest unit: `5s`, `12m`, `3h`, `2d`. Zero if it is negative.
+/// A span of time in its largest unit, rounded down: `5s`, `12m`, `3h`, `2d`. A negative span is printed as `0s`.
 pub(super) fn span(span: TimeDelta) -> String {
     let seconds = span.num_seconds().max(0);
     match seconds {
@@ -63,7 +64,7 @@ pub(super) fn span(span: TimeDelta) -> String {
     }
 }
 
-/// An argument as a shell reads it.
+/// Quotes an argument for a shell, if it needs quotes.
 pub(super) fn quoted(argument: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._:+/-".contains(&byte);
     if !argument.is_empty() && argument.bytes().all(is_plain) {

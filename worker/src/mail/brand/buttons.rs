@@ -2,12 +2,12 @@
 
 use portals::Colour;
 
-/// Lowest contrast between a text and its background: WCAG 2.2, §1.4.3.
+/// Minimum contrast between text and its background (WCAG 2.2, §1.4.3).
 const TEXT_CONTRAST: f64 = 4.5;
-/// Lowest contrast between a button and what is around it: WCAG 2.2, §1.4.11.
+/// Minimum contrast between a button and its surroundings (WCAG 2.2, §1.4.11).
 const SHAPE_CONTRAST: f64 = 3.0;
 
-/// The mail's card in dark mode.
+/// The colour of the mail's card in dark mode.
 pub(crate) const DARK_CARD: Colour = Colour { red: 0x1f, green: 0x24, blue: 0x2a };
 const BLUE: Colour = Colour { red: 0x1d, green: 0x5f, blue: 0xd6 };
 const LIGHT_BLUE: Colour = Colour { red: 0x5b, green: 0x93, blue: 0xff };
@@ -17,23 +17,23 @@ const LIGHT_BLUE: Colour = Colour { red: 0x5b, green: 0x93, blue: 0xff };
 pub(crate) struct ButtonColours {
     /// The colour of the button.
     pub background: Colour,
-    /// The colour of its text.
+    /// The colour of the button's text.
     pub text: Colour,
-    /// The colour of its border.
+    /// The colour of the button's border.
     pub border: Colour,
 }
 
 impl ButtonColours {
-    /// The built-in colours.
+    /// The built-in colours in light mode.
     pub(crate) const LIGHT: Self = Self { background: BLUE, text: Colour::WHITE, border: BLUE };
     /// The built-in colours in dark mode.
     pub(crate) const DARK: Self =
         Self { background: LIGHT_BLUE, text: Colour { red: 0x0b, green: 0x12, blue: 0x20 }, border: LIGHT_BLUE };
 
-    /// A button of a colour on a card: white or black text, whichever can be read. A button that is hard to tell from the card
-    /// gets a border.
+    /// The colours of a button with this background on a card. The text is white if white text is readable, and
+    /// otherwise black. A button that is hard to distinguish from the card gets a border.
     pub(crate) fn on(background: Colour, card: Colour) -> Self {
-        // Black is readable wherever white is not: the product of the two contrasts is 21.
+        // If white text is not readable, black text is readable, because the product of the two contrasts is 21.
         let is_white = background.contrast(Colour::WHITE) >= TEXT_CONTRAST;
         let text = if is_white { Colour::WHITE } else { Colour::BLACK };
         let border = if background.contrast(card) < SHAPE_CONTRAST { text } else { background };
@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_button_can_be_read_and_seen(red: u8, green: u8, blue: u8) {
+        fn every_button_is_readable_and_visible(red: u8, green: u8, blue: u8) {
             let colour = Colour { red, green, blue };
             for card in [Colour::WHITE, DARK_CARD] {
                 let button = ButtonColours::on(colour, card);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_buttons_can_be_read() {
+    fn the_built_in_buttons_are_readable() {
         for button in [ButtonColours::LIGHT, ButtonColours::DARK] {
             assert!(button.text.contrast(button.background) >= TEXT_CONTRAST, "{button:?}");
         }

@@ -1,5 +1,5 @@
-//! A portal's own look: its name, colour, logo, support and senders. Without a portal, mails show the portal's host and the
-//! built-in colours.
+//! A portal's own look: its name, colour, logo, support contact and sender. Mails without a configured portal have the
+//! built-in colours, and show only the host.
 
 mod buttons;
 #[cfg(test)]
@@ -16,7 +16,8 @@ use words::Language;
 /// What a portal changes in its mails. The default changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Brand {
-    /// The id of the portal, which names its folder in `MAIL_TEMPLATES`. `None` for mails of no configured portal.
+    /// The id of the portal, which is also the name of its folder in `MAIL_TEMPLATES`. `None` for mails without a
+    /// configured portal.
     pub portal: Option<String>,
     /// The name that mails show together with the host.
     pub name: Option<PortalName>,
@@ -26,12 +27,12 @@ pub struct Brand {
     pub logo: Option<Logo>,
     /// Where people can ask questions.
     pub support: Option<Support>,
-    /// The sender, `Name <address>` or an address, instead of `MAIL_FROM`.
+    /// The sender to use instead of `MAIL_FROM`: `Name <address>` or an address.
     pub from: Option<String>,
     /// The address that replies go to.
     pub reply_to: Option<String>,
     /// The languages of the portal's mails, the default first. `None` for all languages that have words. Only `mail
-    /// preview` and `mail send-test` use this list; the mail of a job is in the language that the job names.
+    /// preview` and `mail send-test` use this list; a job's mail is in the job's own language.
     pub languages: Option<Vec<Language>>,
 }
 
@@ -51,7 +52,7 @@ impl From<&Portal> for Brand {
 }
 
 impl Brand {
-    /// The colours of the button on a white card, and on the dark one.
+    /// The colours of the button on the white card of light mode, and on the dark card of dark mode.
     pub(crate) fn button_colours(&self) -> (ButtonColours, ButtonColours) {
         self.colour.map_or((ButtonColours::LIGHT, ButtonColours::DARK), |colour| {
             (ButtonColours::on(colour, Colour::WHITE), ButtonColours::on(colour, DARK_CARD))

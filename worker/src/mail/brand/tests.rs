@@ -1,4 +1,4 @@
-//! The mails of a portal with its own look, in every language and style.
+//! Tests that a portal's own look appears in its mails, in every language and style.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use words::{Language, Words};
@@ -62,7 +62,7 @@ fn a_portals_mail_shows_its_name_and_the_host_in_every_language() {
 }
 
 #[test]
-fn the_plain_text_of_a_portals_mail() {
+fn a_portals_plain_text_shows_its_name_and_its_support_contact() {
     let text = sample(&look(brand()), Language::ENGLISH, MailStyle::Link).unwrap().text;
     assert!(
         text.starts_with(
@@ -79,7 +79,7 @@ fn the_plain_text_of_a_portals_mail() {
 fn the_button_has_the_portals_colour_and_readable_text() {
     let html = sample(&look(brand()), Language::ENGLISH, MailStyle::Link).unwrap().html;
     let button = html.lines().find(|line| line.contains("class=\"button\"")).unwrap();
-    // Black text, and a border because light yellow is hard to tell from white.
+    // The text is black. There is a border, because light yellow is hard to distinguish from white.
     for part in ["background-color:#ffe066;", "color:#000000;", "border:1px solid #000000;"] {
         assert!(button.contains(part), "{part}: {button}");
     }
@@ -88,7 +88,7 @@ fn the_button_has_the_portals_colour_and_readable_text() {
 }
 
 #[test]
-fn the_logo_is_a_part_of_the_mail_and_has_a_text() {
+fn the_logo_is_embedded_and_has_alternative_text() {
     let mail = sample(&look(brand()), Language::ENGLISH, MailStyle::Link).unwrap();
     assert!(
         mail.html.contains("src=\"cid:logo.gif\" width=\"1\" height=\"1\" alt=\"Tom &amp; Söhne\""),
@@ -101,7 +101,7 @@ fn the_logo_is_a_part_of_the_mail_and_has_a_text() {
 }
 
 #[test]
-fn a_language_that_lacks_the_message_with_the_name_shows_the_host() {
+fn a_language_without_a_heading_for_portal_names_shows_the_host() {
     let own = words::OperatorCatalogue {
         file: "it/words.ftl".to_owned(),
         language: "it".parse().unwrap(),

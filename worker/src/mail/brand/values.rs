@@ -1,14 +1,15 @@
-//! What templates can use of a brand. Computed once for each look, because a template uses the colours many times.
+//! The template variables that depend on a brand. They are computed once for each look, because a template uses the
+//! colours many times.
 
 use minijinja::Value;
 
 use super::{Brand, ButtonColours};
 
-/// The variables that depend only on the brand.
+/// The values of the template variables that depend only on the brand.
 pub(crate) struct BrandValues {
-    /// The colours of the button, on the white card and on the dark one.
+    /// The colours of the button in light mode and in dark mode.
     pub(crate) button: Value,
-    /// `text` and `href` of the portal's support. `none` if it has none.
+    /// `text` and `href` of the portal's support contact. `none` if the portal has no support contact.
     pub(crate) support: Value,
 }
 

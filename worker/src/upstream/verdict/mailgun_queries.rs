@@ -14,13 +14,14 @@ const UNAVAILABLE: Duration = Duration::from_secs(30);
 /// Why a query failed, and how long to wait before the next query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryError {
-    /// Why the query failed, for operators. Names the setting to check, if any.
+    /// Why the query failed, for operators. Includes the setting to check, if any.
     pub reason: &'static str,
     /// Minimum wait until the next query.
     pub pause: Duration,
 }
 
-/// Checks that a query succeeded. A caller for which 404 is a valid result must handle 404 before it calls this function.
+/// Checks that a query succeeded. A caller for which 404 is a valid result must handle 404 before it calls this
+/// function.
 ///
 /// # Errors
 /// [`QueryError`] for every status other than 2xx.
@@ -29,20 +30,20 @@ pub fn classify(response: &UpstreamResponse) -> Result<(), QueryError> {
         200..=299 => return Ok(()),
         401..=403 => ("Mailgun refuses the key: MAILGUN_EVENTS_KEY must be allowed to read events", MISCONFIGURED),
         404 => (
-            "Mailgun does not know the domain in this region: check MAILGUN_DOMAIN and MAILGUN_BASE_URL",
+            "The domain does not exist in this region of Mailgun: check MAILGUN_DOMAIN and MAILGUN_BASE_URL",
             MISCONFIGURED,
         ),
         400 | 405 => ("Mailgun rejects the query: check MAILGUN_EVENTS_API and MAILGUN_BASE_URL", MISCONFIGURED),
         420 | 429 => {
             let message = String::from_utf8_lossy(&response.body).to_lowercase();
-            ("Mailgun limits the rate of our queries", rate_limit::wait_or_default(response, &message))
+            ("Mailgun is rate-limiting our queries", rate_limit::wait_or_default(response, &message))
         }
         _ => ("Mailgun is unavailable", UNAVAILABLE),
     };
     Err(QueryError { reason, pause })
 }
 
-/// Classifies a query without a response.
+/// Classifies the error from a query that got no response.
 #[must_use]
 pub fn classify_call_error(_error: &CallError) -> QueryError {
     QueryError { reason: "Mailgun does not respond", pause: UNAVAILABLE }

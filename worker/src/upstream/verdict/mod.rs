@@ -1,6 +1,6 @@
 //! Decides what a failed upstream call means for the job and for the other jobs. Each kind of call has one table:
-//! [`supabase`] for `generate_link`, [`mailgun`] for sending a mail, and [`mailgun_queries`] for events and lists. [`verify`]
-//! determines how Supabase's settings affect a link.
+//! [`supabase`] for `generate_link`, [`mailgun`] for sending a mail, and [`mailgun_queries`] for events and lists.
+//! [`verify`] determines how Supabase's settings affect a link.
 
 pub mod mailgun;
 pub mod mailgun_queries;

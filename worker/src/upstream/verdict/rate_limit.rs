@@ -1,4 +1,4 @@
-//! Reads how long an upstream asks us to wait: from the error message, `X-RateLimit-Reset` or `Retry-After`.
+//! Finds out how long an upstream asks us to wait, from the error message, `X-RateLimit-Reset` or `Retry-After`.
 
 use std::time::Duration;
 
@@ -7,19 +7,20 @@ use reqwest::header::{HeaderName, RETRY_AFTER};
 
 use crate::upstream::http::UpstreamResponse;
 
-/// The wait if the response does not name a wait.
+/// The wait if the response specifies none.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// Maximum wait. A longer wait is not needed: a job's default deadline is over by then, and a retry that comes too early costs
-/// only one call.
+/// Maximum wait. A longer wait is not needed: a job with the default deadline expires within this time, and a retry
+/// that comes too early costs only one call.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The wait from now: 1 second to 15 minutes, or 5 seconds if the response does not name a wait.
+/// The wait from now: 1 second to 15 minutes, or 5 seconds if the response specifies none.
 pub(super) fn wait_or_default(response: &UpstreamResponse, message: &str) -> Duration {
     requested_wait(response, message).unwrap_or(DEFAULT_WAIT)
 }
 
-/// The longest wait that the response names, from now: 1 second to 15 minutes. `None` if the response names no wait.
+/// The longest wait that the response specifies, from now: 1 second to 15 minutes. `None` if the response specifies no
+/// wait.
 pub(super) fn requested_wait(response: &UpstreamResponse, message: &str) -> Option<Duration> {
     let now = Utc::now();
     [from_message(message, now), from_rate_limit_reset(response, now), from_retry_after(response, now)]
@@ -29,8 +30,8 @@ pub(super) fn requested_wait(response: &UpstreamResponse, message: &str) -> Opti
         .map(|wait| wait.clamp(Duration::from_secs(1), MAX_WAIT))
 }
 
-/// The wait in the error message. Mailgun writes "try again after 120 seconds" or "try again after Fri, 18 Sep 2026 12:05:00
-/// UTC".
+/// The wait in the error message. Mailgun writes "try again after 120 seconds" or "try again after Fri, 18 Sep 2026
+/// 12:05:00 UTC".
 fn from_message(message: &str, now: DateTime<Utc>) -> Option<Duration> {
     let message = message.to_lowercase();
     let (_, time) = message.split_once("try again after ")?;

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Supabase's message when the first two calls for a new address race and this call loses (measured: in 20 of 20 rounds). The
-/// next call finds the user. A database that can never save the user returns the same message, so the number of attempts is
-/// limited. API versions before 2024-01-01 return Postgres's error code 23505 instead.
+/// Supabase's message if this call loses a race against another first call for the same new address (observed in 20 of
+/// 20 rounds). The next call finds the user. Supabase returns the same message if its database can never save the user,
+/// so the number of attempts is limited. API versions before 2024-01-01 return Postgres's error code 23505 instead.
 const USER_NOT_SAVED: &str = "Database error saving new user";
 const RETRY_USER_NOT_SAVED: Verdict = Verdict::RetryUpTo { attempts: 3 };
 
@@ -22,17 +22,19 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
         _ if is_hook_failure(status, code, message) => (Verdict::Hook, HOOK_FAILED),
         (429, _) => (retry_after(rate_limit::wait_or_default(response, message)), "supabase_rate_limited"),
 
-        // A before_user_created hook chooses the status, and Supabase adds the code `unknown`.
+        // A before_user_created hook chooses the HTTP status, and Supabase adds the code `unknown`.
         (400..=499, "unknown") => (Verdict::RejectRecipient, "hook_rejected"),
 
         (401, _) => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "no_authorization"),
         (403, "bad_jwt") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "bad_jwt"),
         (403, "not_admin") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "not_admin"),
         (403, code) if !code.is_empty() => (Verdict::RejectRecipient, "hook_rejected"),
-        // Not an error of Supabase Auth: a firewall or gateway in front of it refuses this call, or every call.
+        // This error does not come from Supabase Auth: a firewall or gateway in front of it refuses this call, or all
+        // calls.
         (403, _) => (refused("SUPABASE_URL"), "supabase_forbidden"),
         (402, _) => (refused("SUPABASE_URL"), "supabase_payment_required"),
-        // Only with SIGNUPS=deny: a `recovery` link needs an existing user.
+        // Occurs only if a `recovery` link was requested, because such a link needs an existing user. The worker
+        // requests one with SIGNUPS=deny, and `check --as` always does.
         (404, "user_not_found") => (Verdict::RejectRecipient, "unknown_user"),
         (300..=399 | 404 | 405, _) => (refused("SUPABASE_URL"), "supabase_wrong_url"),
 
@@ -59,9 +61,10 @@ const ADDRESS_CODES: [&str; 6] = [
     "user_banned",
 ];
 
-/// Whether a hook failed, as opposed to running and rejecting the account. Supabase forwards a hook's own status with the code
-/// `unknown`. For a hook that raises an error or cannot be reached, the code is `hook_…`, or `unexpected_failure` with a
-/// message such as "Error running hook URI" or "Unexpected status code returned from hook: 500".
+/// Whether a hook failed, as opposed to running and rejecting the account. Supabase forwards a hook's own status with
+/// the code `unknown`. For a hook that raises an error or cannot be reached, the code is `hook_…`, or
+/// `unexpected_failure` with a message such as "Error running hook URI" or "Unexpected status code returned from hook:
+/// 500".
 fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
     let is_own_code = code.starts_with("hook_");
     let is_from_hook = is_own_code || code == "unknown" || message.to_lowercase().contains("hook");
@@ -71,16 +74,20 @@ fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
 /// The explanation of a code, for operators.
 fn explanation(code: &str) -> &'static str {
     match code {
-        "supabase_rate_limited" => "Supabase limits the rate of our calls",
+        "supabase_rate_limited" => "Supabase is rate-limiting our calls",
         HOOK_FAILED => "A Supabase Auth hook failed: see the project's Auth hooks and their logs",
         "hook_rejected" => "A Supabase Auth hook rejected this account",
-        "no_authorization" => "Supabase does not accept the key: set the project's secret key",
+        "no_authorization" => {
+            "Supabase does not accept the key: set SUPABASE_SERVICE_ROLE_KEY to the project's secret key"
+        }
         "bad_jwt" => "Supabase does not accept the key: it is wrong, expired, or from another project",
-        "not_admin" => "The key does not have the role service_role: set the secret key, not the publishable one",
+        "not_admin" => "The key does not have the service_role role: use the secret key, not the publishable key",
         "supabase_forbidden" => "A firewall or gateway in front of Supabase Auth refuses the call",
         "supabase_payment_required" => "The Supabase project is restricted: see its billing page",
-        "unknown_user" => "The address has no account, and SIGNUPS=deny creates none",
-        "supabase_wrong_url" => "SUPABASE_URL does not point to Supabase Auth: set the project's URL, without /auth/v1",
+        "unknown_user" => "The address has no account, and with SIGNUPS=deny, none is created",
+        "supabase_wrong_url" => {
+            "SUPABASE_URL does not point to Supabase Auth: set it to the project's URL, without /auth/v1"
+        }
         "user_not_saved" => "Supabase could not save the new user: see its Auth logs",
         "supabase_timeout" => "Supabase Auth timed out, probably while waiting for its database",
         "supabase_unavailable" => "Supabase Auth is unavailable",
@@ -90,7 +97,7 @@ fn explanation(code: &str) -> &'static str {
     }
 }
 
-/// The fields of all error formats: the two formats of Supabase Auth (API versions before 2024-01-01 and since then), the
+/// The fields of all error formats: the two formats of Supabase Auth (before and since API version 2024-01-01), the
 /// format of its gateway, and the format of OAuth.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -130,7 +137,7 @@ pub fn is_validation_error(response: &UpstreamResponse) -> bool {
     response.status == 400 && error_code(response).0 == "validation_failed"
 }
 
-/// Classifies a call without a response.
+/// Classifies the error from a call that got no response.
 #[must_use]
 pub fn classify_call_error(error: &CallError) -> UpstreamFailure {
     let (CallError::NotSent(why) | CallError::ResponseLost(why)) = error;

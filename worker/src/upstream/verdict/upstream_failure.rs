@@ -10,31 +10,33 @@ use outbox::{
 /// What a failed call means for this job and for the other jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The call had no effect. Without a requested wait (5xx, or no connection), the failure may affect only this recipient or
-    /// everybody.
+    /// The call had no effect. Unless the upstream requested a wait, it is unknown whether the failure affects all
+    /// recipients or only this one.
     Retry {
-        /// The wait that the upstream requested, from now. It applies to all jobs. If `None`, use the worker's own backoff.
+        /// The wait that the upstream requested, from now. It applies to all jobs. If `None`, use the worker's own
+        /// backoff.
         not_before: Option<Duration>,
     },
     /// The failure affects only this job and may be temporary. Retry, but reject the job after a few such failures.
     RetryUpTo {
-        /// Maximum number of attempts of the job that may fail with this code, including this one.
+        /// The job is rejected once this many of its attempts, including the current one, have failed with this code.
         attempts: i64,
     },
-    /// The call may have taken effect. Send the same mail again; never create a new link. The failure may affect only this
-    /// recipient or everybody.
+    /// The call may have taken effect. Send the same mail again; never create a new link. It is unknown whether the
+    /// failure affects all recipients or only this one.
     Unknown,
-    /// The call was refused with 4xx, either for this recipient or for everybody.
+    /// The upstream refused the call (3xx or 4xx), either for this recipient or for all recipients.
     Refused {
-        /// The setting to check if all calls are refused.
+        /// The setting that an operator should check if all calls are refused.
         setting: &'static str,
     },
-    /// A Supabase Auth hook failed. The hook may run only for some recipients, so other jobs may not be affected. Retry.
+    /// A Supabase Auth hook failed. Retry. Other jobs can still succeed, because the hook might run only for some
+    /// recipients.
     Hook,
     /// This job can never succeed. Other jobs are not affected.
     Reject,
-    /// The response says that this address or account can never get a link or a mail. Anybody can cause this by requesting a
-    /// link for such an address.
+    /// According to the response, this address or account can never get a link or a mail. Anybody can cause this
+    /// verdict by requesting a link for such an address.
     RejectRecipient,
     /// No job can succeed until an operator changes a setting.
     Configuration {
@@ -59,7 +61,7 @@ impl Verdict {
 /// An upstream call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamFailure {
-    /// What the failure means.
+    /// What the failure means for this job and for the other jobs.
     pub verdict: Verdict,
     /// The code and message to store and log.
     pub reason: Failure,
@@ -68,16 +70,16 @@ pub struct UpstreamFailure {
 }
 
 impl UpstreamFailure {
-    /// How to stop the upstream if the failure affects everybody.
+    /// How to stop calls to the upstream if the failure affects all recipients.
     #[must_use]
     pub fn stop_kind(&self) -> StopKind {
         match self.verdict {
             Verdict::Configuration { .. } | Verdict::Refused { .. } => StopKind::Breaker,
-            _ => StopKind::SlowPace,
+            _ => StopKind::SlowMode,
         }
     }
 
-    /// The setting that an operator should check if the failure affects everybody.
+    /// The setting that an operator should check if the failure affects all recipients.
     #[must_use]
     pub fn setting(&self, upstream: Upstream) -> &'static str {
         match (self.verdict, upstream) {
@@ -87,14 +89,14 @@ impl UpstreamFailure {
         }
     }
 
-    /// Why the upstream is stopped if the failure affects everybody.
+    /// Why calls to the upstream are stopped if the failure affects all recipients.
     #[must_use]
     pub fn stop_reason(&self, upstream: Upstream) -> StopReason<'_> {
         StopReason { kind: self.stop_kind(), failure: &self.reason, setting: self.setting(upstream) }
     }
 
-    /// A failure from a row of a verdict table. The message is the table's explanation, followed by the upstream's own message,
-    /// which must already be redacted.
+    /// Creates a failure from a row of a verdict table. The message is the table's explanation, followed by the
+    /// upstream's own message, which must already be redacted.
     pub(super) fn from_response(
         verdict: Verdict,
         code: &'static str,

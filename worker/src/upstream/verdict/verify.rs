@@ -1,7 +1,7 @@
-//! Classifies the responses of Supabase's `/verify` to requests with a token that no link has. Supabase redirects such a
-//! request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The fragment of the redirect
-//! contains the error (Supabase: internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a
-//! job.
+//! Classifies the responses from Supabase's `/verify` to requests with a token that no link has. Supabase redirects
+//! such a request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The fragment
+//! of the redirect contains the error (Supabase: internal/api/verify.go; also observed). For the path of a link, a 404
+//! means that no server serves the path. Any other response is `Unclear` and must not fail a job.
 
 use reqwest::header::LOCATION;
 use url::{Url, form_urlencoded};
@@ -11,29 +11,29 @@ use crate::upstream::http::UpstreamResponse;
 /// Whether Supabase's redirect allow list accepts a callback URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedirectAnswer {
-    /// Links lead to the callback URL.
+    /// The allow list accepts the callback URL, so links lead to it.
     Allowed,
     /// Supabase replaces the callback URL.
     Refused {
         /// The URL that Supabase uses instead.
         leads_to: String,
     },
-    /// The response shows neither.
+    /// The response does not show whether the allow list accepts the callback URL.
     Unclear,
 }
 
-/// Whether a server serves the path of the links.
+/// Whether a server serves the links' path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPathAnswer {
     /// Supabase Auth serves the path.
     Served,
     /// The server responds with 404.
     NotFound,
-    /// The response shows neither.
+    /// The response does not show whether the path is served.
     Unclear,
 }
 
-/// Classifies the response for a callback URL.
+/// Classifies the response to a request that contains a callback URL.
 #[must_use]
 pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> RedirectAnswer {
     let Some(location) = response.header(LOCATION).filter(|_| response.status == 303) else {
@@ -46,8 +46,8 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     let (Ok(callback), Ok(url)) = (Url::parse(callback_url), Url::parse(location)) else {
         return RedirectAnswer::Unclear;
     };
-    // Supabase accepts every callback that has the same origin as its SITE_URL. So a redirect to the callback's own origin
-    // leads to the callback in another notation, not to the SITE_URL.
+    // Supabase accepts every callback that has the same origin as its SITE_URL. So a redirect to the callback's own
+    // origin leads to the callback in another notation, not to the SITE_URL.
     if !is_error_of_verify(&url) || url.origin() == callback.origin() {
         return RedirectAnswer::Unclear;
     }
@@ -55,7 +55,7 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     RedirectAnswer::Refused { leads_to }
 }
 
-/// Classifies the response at the path of a link.
+/// Classifies the response to a request for a link's path.
 #[must_use]
 pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
     match response.status {
@@ -65,7 +65,8 @@ pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
     }
 }
 
-/// Whether Supabase Auth made this redirect. A redirect by a gateway or a login page has no such fragment.
+/// Whether Supabase Auth made this redirect. The fragment of its redirects contains the error code `otp_expired`. A
+/// redirect by a gateway or a login page contains no such code.
 fn is_error_of_verify(location: &Url) -> bool {
     let fragment = location.fragment().unwrap_or_default();
     form_urlencoded::parse(fragment.as_bytes()).any(|(name, value)| name == "error_code" && value == "otp_expired")

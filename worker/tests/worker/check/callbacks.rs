@@ -1,13 +1,15 @@
-//! The callbacks of the portals, compared with Supabase's redirect allow list.
+//! The portals' callbacks, compared with Supabase's redirect allow list.
 
 use std::collections::BTreeSet;
 
 use super::{CALLBACK, System};
 
-/// The three shapes in which a callback is asked about: without `next`, with a plain one, and with dots and slashes.
+/// The three forms of a callback that the command checks: without `next`, with a plain `next`, and with a `next` that
+/// contains dots and slashes.
 const QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
 
-/// The URLs that the command has asked Supabase about. No request carried a key or the token of a link.
+/// Returns the callback URLs that the command has checked with Supabase. Asserts that no request carried a key or the
+/// token of a link.
 fn asked(system: &System) -> BTreeSet<String> {
     let calls = system.test.supabase.verify_journal();
     assert!(calls.iter().all(|call| !call.key_present && call.unknown_token.is_some()), "{calls:#?}");
@@ -26,7 +28,7 @@ async fn a_callback_that_the_allow_list_refuses_is_found() {
     for (entries, words) in [
         (
             &["https://other.example.com"][..],
-            "does not accept it, so links to https://example.com/auth/callback lead to https://www.example.org",
+            "does not accept this callback, so links to https://example.com/auth/callback lead to https://www.example.org",
         ),
         (&["https://example.com/auth/callback*"], "but not a longer path with dots and slashes"),
         (&["https://example.com/auth/callback"], "only without ?next="),
@@ -37,12 +39,12 @@ async fn a_callback_that_the_allow_list_refuses_is_found() {
     }
     let (code, printed) = system.run(&[]).await;
     let line = printed.lines().find(|line| line.starts_with("FAIL  supabase.redirect ")).unwrap_or(&printed);
-    assert!(code == Some(1) && line.ends_with(&both), "the line ends with what to copy: {line}");
+    assert!(code == Some(1) && line.ends_with(&both), "the line must end with the entries to copy: {line}");
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_portal_of_the_file_has_its_callbacks_checked() {
+async fn the_callbacks_of_each_portal_in_the_file_are_checked() {
     let mut system = System::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portals.toml");
@@ -57,11 +59,13 @@ async fn each_portal_of_the_file_has_its_callbacks_checked() {
         ["https://preview.shop.example/in (portal shop)", r"https://*.shop.example/in,https://*.shop.example/in\?**"];
     report.expect_only("fail", "supabase.redirect", &words);
     assert!(
-        report.printed.contains("https://example.com/auth/callback (portal docs): links may lead to it"),
+        report
+            .printed
+            .contains("https://example.com/auth/callback (portal docs): the redirect allow list accepts this callback"),
         "{report:#?}"
     );
     assert!(
-        report.printed.contains("(portal server): with its LINK_STYLE, the allow list does not matter"),
+        report.printed.contains("(portal server): not checked, because the allow list does not apply"),
         "{report:#?}"
     );
     assert_eq!(asked(&system), shapes(&["https://preview.shop.example/in", "https://example.com/auth/callback"]));
@@ -69,12 +73,12 @@ async fn each_portal_of_the_file_has_its_callbacks_checked() {
     let report = system.check(&["--portal", "shop"]).await;
     assert_eq!(report.code, Some(0), "{report:#?}");
     assert!(!report.printed.contains("portal docs"), "{report:#?}");
-    assert!(system.test.supabase.journal().is_empty(), "the check requests no link");
+    assert!(system.test.supabase.journal().is_empty(), "the check must not request a link");
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_many_portals_the_rest_is_named() {
+async fn with_many_portals_the_unchecked_callbacks_are_listed() {
     let mut system = System::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portals.toml");
@@ -86,7 +90,7 @@ async fn with_many_portals_the_rest_is_named() {
     system.options.truncate(2);
     let report = system.check(&[]).await;
     assert_eq!(report.code, Some(0), "{report:#?}");
-    let rest = "run the check with --portal for: https://p9.example/auth/callback (portal p9), \
+    let rest = "limits the rate of these checks: https://p9.example/auth/callback (portal p9), \
                 https://p10.example/auth/callback (portal p10)";
     assert!(report.printed.contains(rest), "{report:#?}");
     let callbacks: Vec<String> = (1..=8).map(|n| format!("https://p{n}.example/auth/callback")).collect();

@@ -1,11 +1,11 @@
-//! Faults of the DNS records of the sending domain and of the senders' domains.
+//! Faults in the DNS records of the sending domain and of the senders' domains.
 
 use super::System;
 
 const KEY: &str = "mailo._domainkey.mg.example.com";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_or_wrong_spf_record_is_found() {
+async fn a_missing_or_wrong_spf_record_is_reported() {
     let system = System::sound().await;
     let spf = "v=spf1 include:mailgun.org ~all";
     for (records, words) in [
@@ -21,7 +21,7 @@ async fn a_missing_or_wrong_spf_record_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_spf_record_is_read_as_receivers_read_it() {
+async fn the_check_evaluates_an_spf_record_as_receivers_do() {
     let system = System::sound().await;
     system.dns.set("spf.example.net", &["v=spf1 include:eu.mailgun.org -all"]);
     for record in ["v=spf1 include:spf.example.net ~all", "v=spf1 mx redirect=spf.example.net"] {
@@ -36,30 +36,30 @@ async fn an_spf_record_is_read_as_receivers_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dkim_key_that_is_missing_revoked_or_not_mailguns_is_found() {
+async fn a_missing_revoked_or_foreign_dkim_key_is_reported() {
     let mut system = System::sound().await;
     let revoked = ["k=rsa; p="];
     for (records, words) in [
         (&[][..], "has no DKIM key"),
-        (&revoked, "has a DKIM key that was revoked (an empty p=)"),
-        (&["k=rsa; p=b2xkIGtleQ=="], "has another DKIM key than Mailgun's"),
+        (&revoked, "has a revoked DKIM key (an empty p=)"),
+        (&["k=rsa; p=b2xkIGtleQ=="], "has a DKIM key that differs from Mailgun's"),
     ] {
         system.dns.set(KEY, records);
         let words = format!("{KEY} {words}");
         system.check(&[]).await.expect_only("fail", "dns.dkim", &[&words, "that Mailgun's console shows"]);
     }
-    // Without a key that may read the names, only the usual ones can be tried.
+    // Without a key that may read the names of the DKIM records, the command can only try Mailgun's usual names.
     system.test.set("MAILGUN_EVENTS_KEY", "");
     system.dns.set(KEY, &[]);
     let words = ["k1._domainkey.mg.example.com", "MAILGUN_EVENTS_KEY"];
     system.check(&[]).await.expect_only("warn", "dns.dkim", &words);
     system.dns.set(KEY, &revoked);
-    system.check(&[]).await.expect_only("warn", "dns.dkim", &[KEY, "was revoked", "MAILGUN_EVENTS_KEY"]);
+    system.check(&[]).await.expect_only("warn", "dns.dkim", &[KEY, "has a revoked DKIM key", "MAILGUN_EVENTS_KEY"]);
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_whose_mails_do_not_meet_its_dmarc_policy_is_found() {
+async fn a_sender_whose_mails_fail_dmarc_is_found() {
     let mut system = System::sound().await;
     let add = "Add a TXT record at _dmarc.example.com: v=DMARC1; p=none";
     system.dns.set("_dmarc.example.com", &[]);
@@ -77,14 +77,15 @@ async fn a_sender_whose_mails_do_not_meet_its_dmarc_policy_is_found() {
         ("_dmarc.news.example.org", "v=DMARC1; p=reject", "fail", "news.example.org has the DMARC policy reject"),
     ] {
         system.dns.set(name, &[record]);
-        let words = [words, "do not meet it", "Set MAIL_FROM (or the portal's from) to an address of mg.example.com"];
+        let words =
+            [words, "do not pass DMARC", "Set MAIL_FROM (or the portal's from) to an address at mg.example.com"];
         system.check(&[]).await.expect_only(result, "dns.dmarc", &words);
     }
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_whose_mails_meet_its_dmarc_policy_is_sound() {
+async fn a_sender_whose_mails_pass_dmarc_is_ok() {
     let mut system = System::sound().await;
     for (from, record, words) in [
         ("a@mg.example.com", "v=DMARC1; p=none", "inherits the DMARC policy none from example.com"),
@@ -101,7 +102,7 @@ async fn a_sender_whose_mails_meet_its_dmarc_policy_is_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_answer_another_dns_server_can_be_asked() {
+async fn if_the_dns_server_does_not_answer_the_check_suggests_another_server() {
     let mut system = System::sound().await;
     system.options[1] = "127.0.0.1:1".to_owned();
     let report = system.check(&[]).await;

@@ -1,4 +1,4 @@
-//! A small DNS server on loopback with the TXT records of a test.
+//! A small DNS server on loopback that serves a test's TXT records.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tokio::{net::UdpSocket, task::JoinHandle};
 
 type Records = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
-/// The running server. Dropping it stops it.
+/// A running server. It stops when this value is dropped.
 pub(crate) struct DnsServer {
     pub(crate) address: SocketAddr,
     records: Records,
@@ -22,7 +22,7 @@ pub(crate) struct DnsServer {
 }
 
 impl DnsServer {
-    /// Starts a server with the records of a domain `mg.example.com` that is set up well.
+    /// Starts a server with correct SPF, DKIM and DMARC records for `mg.example.com`.
     pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let (address, records) = (socket.local_addr().unwrap(), Records::default());
@@ -34,7 +34,7 @@ impl DnsServer {
         server
     }
 
-    /// Replaces the TXT records of a name.
+    /// Replaces the TXT records for a name.
     pub(crate) fn set(&self, name: &str, records: &[&str]) {
         let records = records.iter().map(|record| (*record).to_owned()).collect();
         self.records.lock().unwrap().insert(name.to_owned(), records);
@@ -66,7 +66,8 @@ fn answer(query: &Message, records: &Records) -> Message {
         answer.metadata.response_code = ResponseCode::NXDomain;
     }
     answer.add_answers(found.into_iter().map(|text| {
-        // A string of a record has at most 255 bytes. Split even short records, as longer ones must be.
+        // A string in a TXT record has at most 255 bytes, so longer text must be split. Split short text too, so that
+        // the tests cover this case.
         let (start, end) = text.split_at(text.len() / 2);
         let txt = TXT::new(vec![start.to_owned(), end.to_owned()]);
         Record::from_rdata(question.name().clone(), 60, RData::TXT(txt))

@@ -1,14 +1,14 @@
-//! Faults of Mailgun: its keys, its domain, its region and its webhooks.
+//! Mailgun faults: wrong keys, a wrong domain, the wrong region and wrong webhooks.
 
 use sandbox::{Fault, Mailgun, MailgunSettings};
 
 use super::{System, WEBHOOK};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_of_mailgun_is_found() {
+async fn a_mailgun_fault_is_found() {
     let mut system = System::sound().await;
     system.test.set("MAILGUN_API_KEY", "wrong-key");
-    let words = ["sending key of mg.example.com", "set MAILGUN_BASE_URL=https://api.eu.mailgun.net"];
+    let words = ["sending key for mg.example.com", "set MAILGUN_BASE_URL=https://api.eu.mailgun.net"];
     system.check(&[]).await.expect_only("fail", "mailgun.key", &words);
     system.test.set("MAILGUN_API_KEY", "key-sandbox");
 
@@ -37,7 +37,7 @@ async fn a_fault_of_mailgun_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_domain_that_mailgun_does_not_know_is_found() {
+async fn a_domain_that_is_missing_in_mailgun_is_reported() {
     let mut system = System::sound().await;
     system.test.set("MAILGUN_DOMAIN", "mail.example.com");
     system.test.set("MAIL_FROM", "a@mail.example.com");
@@ -51,31 +51,31 @@ async fn a_domain_that_mailgun_does_not_know_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_domain_in_the_other_region_is_found() {
+async fn a_domain_in_the_other_region_is_reported() {
     let mut system = System::sound().await;
     let eu = "set MAILGUN_BASE_URL=https://api.eu.mailgun.net";
-    // A sending key exists only in the region of its domain.
+    // A sending key exists only in its domain's region.
     let other = MailgunSettings { api_key: "key-of-the-other-region".into(), ..MailgunSettings::default() };
     let other_region = Mailgun::start(MailgunSettings { events_key: "other".into(), ..other }).await.unwrap();
     system.test.set("MAILGUN_BASE_URL", &other_region.url());
     system.test.set("MAILGUN_EVENTS_KEY", "");
     system.check(&[]).await.expect_only("fail", "mailgun.key", &["the domain is in the other region", eu]);
-    // The key of an account exists in both regions.
+    // An account key works in both regions.
     let account = MailgunSettings { domain: "elsewhere.example".into(), ..MailgunSettings::default() };
     let other_region = Mailgun::start(account).await.unwrap();
     system.test.set("MAILGUN_BASE_URL", &other_region.url());
-    system.check(&[]).await.expect_only("fail", "mailgun.domain", &["If mg.example.com is right", eu]);
+    system.check(&[]).await.expect_only("fail", "mailgun.domain", &["If mg.example.com is correct", eu]);
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_the_account_is_named_and_a_sending_key_cannot_read_events() {
+async fn an_account_key_is_reported_and_a_sending_key_cannot_read_events() {
     let mut system = System::sound().await;
     let report = system.check(&[]).await;
     assert_eq!(report.probes["mailgun.key"].1, "Mailgun accepts MAILGUN_API_KEY. ", "a sending key");
 
     system.test.set("MAILGUN_EVENTS_KEY", "key-sandbox");
-    system.check(&[]).await.expect_only("fail", "mailgun.events-key", &["A sending key may not"]);
+    system.check(&[]).await.expect_only("fail", "mailgun.events-key", &["A sending key cannot"]);
 
     let one_key = MailgunSettings { api_key: "events-key-sandbox".into(), ..MailgunSettings::default() };
     system.test.mailgun = Mailgun::start(one_key).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_key_of_the_account_is_named_and_a_sending_key_cannot_read_events() {
     system.test.set("MAILGUN_EVENTS_KEY", "events-key-sandbox");
     let report = system.check(&[]).await;
     let (result, told) = &report.probes["mailgun.key"];
-    assert!(result == "ok" && told.contains("a sending key of mg.example.com would be enough"), "{report:#?}");
+    assert!(result == "ok" && told.contains("a sending key for mg.example.com would be enough"), "{report:#?}");
     assert_eq!(report.code, Some(0), "{report:#?}");
     system.finish().await;
 }

@@ -1,5 +1,5 @@
-//! `magic-link-worker check`: nothing to report about a sound system, and each planted fault is found, with what to do. Each run
-//! of the command is searched for secrets.
+//! Tests of `magic-link-worker check`. The command must find no fault in a sound system. It must find each planted
+//! fault and print what to do. `System::run` searches the command's output for secrets.
 
 mod callbacks;
 mod caller;
@@ -25,8 +25,8 @@ const CALLBACK: &str = "https://example.com/auth/callback";
 const WEBHOOK: &str = "https://login.example.com/api/webhooks/mailgun";
 const ACCOUNT: &str = "ann.lee@example.com";
 
-/// Words of secrets that no output may contain. The address is no secret, but it is masked. The key for events contains the key
-/// for sending.
+/// Text that must not occur in any output: parts of secrets, and an account's address, which the output must mask. The
+/// events key is not listed: it contains the sending key, so a search for the sending key also finds the events key.
 const SECRETS: [&str; 6] =
     ["sandbox-service-role-key", "sandbox-anon-key", "key-sandbox", "postgres://", LINK_SEALING_KEY, ACCOUNT];
 
@@ -37,7 +37,7 @@ struct System {
     options: Vec<String>,
 }
 
-/// What the command printed, by probe.
+/// The command's exit code and output, and its findings by probe.
 #[derive(Debug)]
 struct Report {
     code: Option<i32>,
@@ -76,7 +76,7 @@ impl System {
         let mut probes = BTreeMap::new();
         for finding in &list {
             let told = format!("{}. {}", text(&finding["message"]), text(&finding["action"]));
-            // If a probe has several findings, the worst counts.
+            // If a probe has several findings, keep the first failure or warning.
             let entry = (text(&finding["result"]), told);
             let known: &mut (String, String) = probes.entry(text(&finding["probe"])).or_default();
             if known.0 != "fail" && known.0 != "warn" {
@@ -103,13 +103,13 @@ impl System {
 
     /// Ends the test. Fails if a mail was sent or a job is still open.
     async fn finish(self) {
-        assert!(self.test.mailgun.mails().is_empty(), "the check sends no mail");
+        assert!(self.test.mailgun.mails().is_empty(), "the check must not send mail");
         self.test.finish().await;
     }
 }
 
 impl Report {
-    /// Fails unless this probe, and no other, has this result and says these words.
+    /// Fails unless `probe` has this result and a finding with these words, and all other probes are ok or skipped.
     fn expect_only(&self, result: &str, probe: &str, words: &[&str]) {
         let told = self.probes.get(probe).unwrap_or_else(|| panic!("{probe}: {self:#?}"));
         assert_eq!(told.0, result, "{probe}: {self:#?}");
@@ -124,7 +124,7 @@ impl Report {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_system_has_nothing_but_ok() {
+async fn in_a_sound_system_every_probe_is_ok() {
     let system = System::sound().await;
     let report = system.check(&["--as", ACCOUNT]).await;
     assert_eq!(report.code, Some(0), "{report:#?}");
@@ -165,6 +165,6 @@ async fn a_sound_system_has_nothing_but_ok() {
     let lines: Vec<&str> = printed.lines().collect();
     assert!(lines.iter().all(|line| line.starts_with("ok    ") || line.starts_with("skip  ")), "{printed}");
     assert!(printed.contains("skip  supabase.link ") && printed.contains("pass --as"), "{printed}");
-    assert_eq!(system.test.supabase.journal().len(), 1, "only --as requests a link");
+    assert_eq!(system.test.supabase.journal().len(), 1, "only the run with --as may request a link");
     system.finish().await;
 }

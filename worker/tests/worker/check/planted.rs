@@ -1,11 +1,11 @@
-//! One fault at a time in a sound system: the command finds it, says what to do, and prints no secret, as text and as JSON.
-//! tests/pgbouncer plants a pooler in transaction mode.
+//! Tests with a single fault in an otherwise sound system. The command must find the fault, print what to do about it,
+//! and print no secret, both as text and as JSON. tests/pgbouncer covers a pooler in transaction mode.
 
 use sandbox::{Fault, Mailgun, MailgunSettings};
 
 use super::{ACCOUNT, CALLBACK, System, postgres::set_clock_ahead};
 
-/// What is wrong with the system.
+/// The fault that a test adds to a sound system.
 #[derive(Debug, Clone, Copy)]
 enum Planted {
     WrongKey,
@@ -26,12 +26,13 @@ enum Planted {
 
 use Planted::*;
 
-/// A fault with the options that are needed to find it, the only probe that is not `ok`, its result, and what its line says.
+/// A fault, the options that are needed to find it, the result and the name of the only probe that finds a problem, and
+/// words that this probe's line contains.
 type Case = (Planted, &'static [&'static str], &'static str, &'static str, &'static [&'static str]);
 
 const OF_SUPABASE: [Case; 5] = [
     (WrongKey, &[], "fail", "supabase.key", &["Set SUPABASE_SERVICE_ROLE_KEY to this project's secret key"]),
-    (AnonKey, &[], "fail", "supabase.key", &["does not have the role service_role", "Set SUPABASE_SERVICE_ROLE_KEY"]),
+    (AnonKey, &[], "fail", "supabase.key", &["does not have the service_role role", "Set SUPABASE_SERVICE_ROLE_KEY"]),
     (VerifyPath, &[], "fail", "supabase.verify", &["404", "set MAILER_URLPATHS_* to /auth/v1/verify"]),
     (
         AllowListStopsAtDot,
@@ -50,7 +51,7 @@ const OF_SUPABASE: [Case; 5] = [
 ];
 const OF_MAILGUN_AND_DNS: [Case; 6] = [
     (Region, &[], "fail", "mailgun.key", &["in the other region: set MAILGUN_BASE_URL=https://api.eu.mailgun.net"]),
-    (Domain, &[], "fail", "mailgun.domain", &["Set MAILGUN_DOMAIN to a domain of the account"]),
+    (Domain, &[], "fail", "mailgun.domain", &["Set MAILGUN_DOMAIN to one of the account's domains"]),
     (
         WebhookElsewhere,
         &[],
@@ -59,8 +60,8 @@ const OF_MAILGUN_AND_DNS: [Case; 6] = [
         &["but to https://old.example.org", "with the URL https://login.example.com/api/webhooks/mailgun"],
     ),
     (Spf, &[], "fail", "dns.spf", &["Add include:mailgun.org to the TXT record at mg.example.com"]),
-    (Dkim, &[], "fail", "dns.dkim", &["Set the record of this name to the value that Mailgun's console shows"]),
-    (Dmarc, &[], "fail", "dns.dmarc", &["do not meet it", "Set MAIL_FROM"]),
+    (Dkim, &[], "fail", "dns.dkim", &["Set the DKIM record to the value that Mailgun's console shows for it"]),
+    (Dmarc, &[], "fail", "dns.dmarc", &["do not pass DMARC", "Set MAIL_FROM"]),
 ];
 const OF_POSTGRES_AND_SETTINGS: [Case; 3] = [
     (MissingRight, &[], "fail", "postgres.rights", &["lacks update on upstreams", "Run deploy/roles.sql again"]),
@@ -124,16 +125,16 @@ async fn assert_found(cases: &[Case]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_planted_fault_of_supabase_is_found() {
+async fn each_planted_supabase_fault_is_found() {
     assert_found(&OF_SUPABASE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_planted_fault_of_mailgun_and_dns_is_found() {
+async fn each_planted_mailgun_or_dns_fault_is_found() {
     assert_found(&OF_MAILGUN_AND_DNS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_planted_fault_of_postgres_and_the_settings_is_found() {
+async fn each_planted_postgres_or_settings_fault_is_found() {
     assert_found(&OF_POSTGRES_AND_SETTINGS).await;
 }

@@ -1,10 +1,11 @@
-//! No output shows a secret, even if an upstream repeats it. Every other test of the command searches its outputs, too.
+//! No output shows a secret, even if an upstream repeats the secret. In most other tests of the command, `System::run`
+//! also searches the output for secrets.
 
 use sandbox::Fault;
 
 use super::{ACCOUNT, System};
 
-/// Secrets of the settings, in a form that no other text contains.
+/// Secret settings, with values that occur in no other text.
 const SECRETS: [(&str, &str); 5] = [
     ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_0123456789"),
     ("MAILGUN_API_KEY", "sending-key-0123456789"),
@@ -13,7 +14,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("CONFIRM_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
 ];
 
-/// All outputs of the command: as text and as JSON, without a real link and with one.
+/// Returns all outputs of the command: as text and as JSON, with and without a real link.
 async fn all_outputs(system: &System) -> Vec<String> {
     let mut outputs = vec![];
     for options in [&[][..], &["--json"], &["--as", ACCOUNT], &["--as", ACCOUNT, "--json"]] {
@@ -74,7 +75,7 @@ async fn no_output_shows_a_secret_that_an_upstream_repeats() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_of_an_upstream_cannot_disturb_a_terminal() {
+async fn an_upstreams_message_cannot_disturb_a_terminal() {
     let system = System::sound().await;
     let body = r#"{"message":"evil \u001b[2J \u202eright to left\u2028\r\nok    fake"}"#;
     system.test.mailgun.faults().add(Fault::answer(401, body).always());

@@ -1,9 +1,9 @@
-//! Wrong options, and settings that do not fit together.
+//! Invalid options and settings, and settings that do not fit together.
 
 use super::System;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_and_options_exit_with_2() {
+async fn the_check_exits_with_2_for_wrong_settings_and_options() {
     let mut system = System::sound().await;
     for option in ["--as=ann", "--callback=portal", "--portal=shop", "--callback-path=x", "--job-deadline=soon"] {
         let (code, printed) = system.run(&[option]).await;
@@ -12,7 +12,7 @@ async fn wrong_settings_and_options_exit_with_2() {
     system.options[1] = "nowhere".to_owned();
     let (code, printed) = system.run(&[]).await;
     assert_eq!(code, Some(2), "{printed}");
-    assert_eq!(printed, "--dns: `nowhere` is not an IP address, with or without a port (example: 1.1.1.1)");
+    assert_eq!(printed, "--dns: `nowhere` must be an IP address, optionally with a port (example: 1.1.1.1)");
     system.options.truncate(0);
     system.test.set("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_abc");
     system.test.set("MAIL_FROM", "nobody");

@@ -1,4 +1,4 @@
-//! Faults of Supabase Auth: its key, its path for links, and what only a real link shows.
+//! Supabase Auth faults: a wrong key, a wrong path for links, and faults that only a real link reveals.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sandbox::Fault;
@@ -7,14 +7,14 @@ use serde_json::json;
 use super::{ACCOUNT, CALLBACK, System};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_of_supabase_is_found() {
+async fn a_supabase_fault_is_found() {
     let mut system = System::sound().await;
     let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"role":"service_role","ref":"abcdefghijklmnopqrst"}"#);
     let of_another_project = format!("eyJhbGciOiJIUzI1NiJ9.{payload}.c2lnbmF0dXJl");
     for (key, words) in [
         ("wrong-key", "Set SUPABASE_SERVICE_ROLE_KEY to this project's secret key"),
-        ("sandbox-anon-key", "does not have the role service_role"),
-        (&of_another_project, "The present key belongs to the project abcdefghijklmnopqrst: check SUPABASE_URL, too"),
+        ("sandbox-anon-key", "does not have the service_role role"),
+        (&of_another_project, "The current key belongs to the project abcdefghijklmnopqrst: also check SUPABASE_URL"),
     ] {
         system.test.set("SUPABASE_SERVICE_ROLE_KEY", key);
         system.check(&[]).await.expect_only("fail", "supabase.key", &[words]);
@@ -37,14 +37,14 @@ async fn a_fault_of_supabase_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_only_a_real_link_shows_is_found() {
+async fn a_fault_that_only_a_real_link_reveals_is_found() {
     let mut system = System::sound().await;
     let real = ["--as", ACCOUNT];
     system.test.supabase.set_verify_path("/verify");
     system.check(&real).await.expect_only(
         "fail",
         "supabase.link",
-        &["/verify, where the server answers with 404", "MAILER_URLPATHS_*"],
+        &["/verify, where the server responds with 404", "MAILER_URLPATHS_*"],
     );
     system.test.supabase.set_verify_path("/auth/v1/verify");
 
@@ -72,12 +72,12 @@ async fn a_fault_that_only_a_real_link_shows_is_found() {
         "supabase.link",
         &["s…@example.com has no account"],
     );
-    assert_eq!(system.test.supabase.users().len(), users, "the check creates no account");
+    assert_eq!(system.test.supabase.users().len(), users, "the check must not create an account");
     system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_with_an_open_job_keeps_the_link() {
+async fn the_check_requests_no_link_for_a_person_with_an_open_job() {
     let system = System::sound().await;
     system.test.enqueue(ACCOUNT).await;
     let report = system.check(&["--as", ACCOUNT]).await;
@@ -112,7 +112,7 @@ async fn a_link_that_redirects_elsewhere_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_redirect_of_a_link_is_only_judged_if_it_matters() {
+async fn the_redirect_check_of_a_link_is_skipped_without_a_callback_or_with_token_hash() {
     let mut system = System::sound().await;
     let real = ["--as", ACCOUNT];
     let skipped = async |system: &System, words: &str| {

@@ -1,4 +1,4 @@
-//! The line that says what is being checked. Only a person at a terminal sees it.
+//! Tests of the line that shows what is being checked. The command writes this line only to a terminal.
 
 use std::{
     fs::File,
@@ -10,15 +10,16 @@ use nix::pty::openpty;
 
 use super::System;
 
-/// Clears the line and goes back to its start.
+/// Moves the cursor to the start of the line and clears the line.
 const CLEAR: &str = "\r\u{1b}[2K";
 
-/// Runs the command with a terminal as its stderr. Returns what it wrote to the terminal, and its output.
+/// Runs the command with a terminal as its stderr. Returns the text that the command wrote to the terminal, and the
+/// command's [`Output`].
 async fn on_terminal(system: &System, more: &[&str]) -> (String, Output) {
     let folder = tempfile::tempdir().unwrap();
     let terminal = openpty(None, None).unwrap();
     let program = {
-        // The command keeps the terminal open, so it must end here.
+        // Drop `command` at the end of this block, because it keeps the terminal open.
         let mut command = Command::new(env!("CARGO_BIN_EXE_magic-link-worker"));
         command.env_clear().envs(system.test.settings().iter().cloned()).current_dir(folder.path());
         command.arg("check").args(&system.options).args(more);
@@ -27,7 +28,7 @@ async fn on_terminal(system: &System, more: &[&str]) -> (String, Output) {
     let mut terminal = File::from(terminal.master);
     let reading = tokio::task::spawn_blocking(move || {
         let mut written = vec![];
-        // A terminal that no process has open any more is read with an error.
+        // Reading fails once no process has the terminal open.
         terminal.read_to_end(&mut written).ok();
         String::from_utf8(written).unwrap()
     });
@@ -50,7 +51,7 @@ async fn a_terminal_shows_what_is_being_checked_until_the_findings_are_printed()
         ]
     );
     assert!(lines.iter().any(|line| line.starts_with("checking ") && line.contains("DNS")), "{lines:#?}");
-    assert_eq!(lines.last(), Some(&""), "the line is cleared at the end: {lines:#?}");
+    assert_eq!(lines.last(), Some(&""), "the line must be cleared at the end: {lines:#?}");
     assert!(
         lines[1..lines.len() - 1].iter().all(|line| line.starts_with("checking ") && line.ends_with(" …")),
         "{lines:#?}"
@@ -64,7 +65,7 @@ async fn a_terminal_shows_what_is_being_checked_until_the_findings_are_printed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_and_a_redirected_stderr_come_without_that_line() {
+async fn json_and_a_redirected_stderr_have_no_progress_line() {
     let system = System::sound().await;
     let (shown, output) = on_terminal(&system, &["--json"]).await;
     assert!(shown.is_empty() && output.stdout.starts_with(b"[") && output.status.success(), "{shown:?}");
