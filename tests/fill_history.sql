@@ -1,6 +1,7 @@
--- Fills an empty, migrated database with `fill.jobs` ended jobs over 30 days. Half of the recipients are in one mail
--- domain, the others in 5,000 domains. One job in a hundred has failed; all other jobs were mailed and delivered.
--- Delivery events are added only for the last day. Callers chose the request ids. Prints a line for each day.
+-- Fills an empty, migrated database with `fill.jobs` ended jobs, spread over 30 days. About half of the recipients are
+-- in one mail domain, the others in up to 5,000 domains. About one job in a hundred has failed; the mails of all other
+-- jobs were sent and delivered. Delivery events are added only for the last day. The request ids look like ids that
+-- callers set. The script prints a line for each day.
 --
 --     psql "$DATABASE_URL" -c "set fill.jobs = 10000000" -f tests/fill_history.sql
 --
@@ -43,13 +44,13 @@ begin
         i,
         md5(n || '-' || i) as hash,
         random() < 0.01 as failed,
-        -- At least a minute ago, so that no job ends in the future.
+        -- The jobs were created at least a minute ago, so that no job ends in the future.
         day + (i::double precision / per_day) * least(interval '1 day' - interval '1 s', greatest(now() - day - interval '1 min', interval '1 s')) as created_at,
         'person-' || n || '-' || i || '@'
           || case when random() < 0.5 then 'mail.example' else 'd' || floor(power(random(), 3) * 5000) || '.example' end as recipient
       from generate_series(1, per_day) as i
     ) as made;
-    raise notice 'day % of 30 is filled', 30 - n;
+    raise notice 'filled day % of 30', 30 - n;
   end loop;
   insert into email_events (job_id, event_id, event, delivery, moves, recipient_domain, occurred_at, received_at)
   select id, 'delivered-' || id, 'delivered', 'delivered', true, split_part(recipient, '@', 2), delivery_at, finished_at

@@ -1,5 +1,5 @@
-//! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Like Postgres,
-//! most of these programs refuse to run as root. If the current user is root, they all run as another user.
+//! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Like Postgres, most of them
+//! refuse to run as root. If the current user is root, they all run as another user.
 
 use crate::{postgres::RunAs, process::Process};
 use nix::sys::signal::Signal;
@@ -61,7 +61,7 @@ impl DaemonFolder {
     }
 
     /// Starts a program in this folder with an empty environment, apart from `PATH`. Appends the program's output to
-    /// the log file named `log`. The program gets `orphan_signal` if this process dies.
+    /// the log file named `log`. The program receives `orphan_signal` if this process dies.
     ///
     /// # Errors
     /// The program cannot be started.
@@ -90,7 +90,7 @@ impl DaemonFolder {
     }
 }
 
-/// A started daemon. Dropping it kills the daemon, but not the daemon's child processes.
+/// A started daemon. Dropping this value kills the daemon, but not the daemon's child processes.
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
@@ -113,12 +113,12 @@ impl Daemon {
         self.process.signal(signal);
     }
 
-    /// Waits for the daemon to exit. Returns false if it still runs after `timeout`. Blocks the thread.
+    /// Waits for the daemon to exit. Returns false if it is still running after `timeout`. Blocks the thread.
     pub fn wait_blocking(&self, timeout: Duration) -> bool {
         self.process.wait_blocking(timeout)
     }
 
-    /// The contents of its log file.
+    /// The contents of the daemon's log file.
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
@@ -126,7 +126,7 @@ impl Daemon {
     /// Polls `is_met` until it returns true.
     ///
     /// # Errors
-    /// The log, if the daemon exits first or `timeout` passes.
+    /// The contents of the log, if the daemon exits before `is_met` returns true, or if `timeout` passes.
     pub async fn until(&self, timeout: Duration, mut is_met: impl AsyncFnMut() -> bool) -> Result<(), String> {
         let deadline = Instant::now() + timeout;
         while !is_met().await {

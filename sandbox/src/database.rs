@@ -1,6 +1,6 @@
-//! The sandbox's database: a new one in a Postgres server that the sandbox starts, or the database that SANDBOX_DATABASE_URL
-//! names. The sandbox empties the named database at every start. To protect other data if the variable is wrong, the named
-//! database must be on this machine, and must be empty or have been created by an earlier sandbox.
+//! The sandbox's database: a new one in a Postgres server that the sandbox starts, or the database in
+//! SANDBOX_DATABASE_URL. The sandbox empties that database at every start. To protect other data if the variable is
+//! wrong, the database must be on this machine, and must be empty or have been used by an earlier sandbox.
 
 use crate::{
     Durability, Postgres, PostgresError, Role, RolesError, postgres::Announce, process::Process,
@@ -22,7 +22,7 @@ use std::{
 const VARIABLE: &str = "SANDBOX_DATABASE_URL";
 const NAME: &str = "magic_link";
 
-/// Why there is no database, or why the sandbox refuses the named one.
+/// The sandbox cannot use its database, or cannot run a command that needs the database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// The sandbox could not start a Postgres server.
@@ -34,19 +34,19 @@ pub enum DatabaseError {
     /// The roles could not be created.
     #[error(transparent)]
     Roles(#[from] RolesError),
-    /// The host in the variable is another machine.
+    /// The host in the variable is not this machine.
     #[error(
-        "{VARIABLE} names the host {0}: the sandbox empties its database, \
+        "{VARIABLE} contains the host {0}: the sandbox empties the database, \
          so the host must be this machine (localhost, 127.0.0.1, ::1)"
     )]
     NotLocal(String),
-    /// The variable names a database that is not empty and that no sandbox created.
+    /// The database in the variable is not empty, and no sandbox has used it before.
     #[error(
-        "{VARIABLE} names a database that is not empty (it has {0}) and that no sandbox created: \
-         name an empty one, for example one created with: createdb magic_link_sandbox"
+        "the database in {VARIABLE} is not empty (it contains {0}), and no sandbox has used it before: \
+         use an empty one, for example one created with: createdb magic_link_sandbox"
     )]
     NotOurs(String),
-    /// The named database cannot be reached, or a statement failed.
+    /// The database in the variable cannot be reached, or a statement failed.
     #[error("{VARIABLE}: {0}")]
     Sql(#[from] sqlx::Error),
     /// A migration failed.
@@ -70,11 +70,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// Empties and opens the database that SANDBOX_DATABASE_URL names. Without that variable, starts a server with a
-    /// new database.
+    /// Empties and opens the database in SANDBOX_DATABASE_URL. Without that variable, starts a server with a new
+    /// database.
     ///
     /// # Errors
-    /// No server can be started, or the named database must not be emptied.
+    /// No server can be started, or the database in the variable cannot be reached or must not be emptied.
     pub async fn open() -> Result<Database, DatabaseError> {
         Database::open_announced(&|_| ()).await
     }
@@ -95,8 +95,8 @@ impl Database {
         &self.url
     }
 
-    /// The connection string for one of the roles of `deploy/roles.sql`. For a database named by SANDBOX_DATABASE_URL,
-    /// this is the unchanged URL: roles belong to the whole server, and its owner decides which roles exist.
+    /// The connection string for one of the roles in `deploy/roles.sql`. For a database in SANDBOX_DATABASE_URL, this
+    /// is the unchanged URL: roles belong to the whole server, and its owner decides which roles exist.
     pub(crate) fn url_as(&self, role: Role) -> String {
         self.postgres.as_ref().map_or_else(|| self.url.clone(), |postgres| postgres.url_as(NAME, role))
     }
@@ -109,18 +109,18 @@ impl Database {
         }
     }
 
-    /// A description for people.
+    /// A description of the database for the output of `cargo dev`.
     pub fn description(&self) -> String {
         match &self.postgres {
             Some(postgres) => format!("Postgres {}", postgres.major_version()),
-            None => format!("the database of {VARIABLE}"),
+            None => format!("the database in {VARIABLE}"),
         }
     }
 
     /// Runs the workspace's migrations.
     ///
     /// # Errors
-    /// A migration fails.
+    /// The database cannot be reached, or a migration fails.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         let migrator = Migrator::new(workspace_root().join("migrations")).await?;
         let mut connection = PgConnection::connect(&self.url).await?;
@@ -144,7 +144,7 @@ impl Database {
         Ok(process.wait().await)
     }
 
-    /// Stops the server that the sandbox started, with a fast shutdown.
+    /// Stops the server with a fast shutdown, if the sandbox started it.
     pub async fn stop(self) {
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
@@ -185,7 +185,7 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with('/') || address.is_some_and(|ip| ip.is_loopback())
 }
 
-/// The name of any relation that does not belong to Postgres itself.
+/// Returns the name of a relation that does not belong to Postgres itself, if there is one.
 async fn a_table(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select format('%I.%I', n.nspname, c.relname)

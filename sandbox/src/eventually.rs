@@ -1,5 +1,5 @@
-//! Polls for something that tests cannot await, such as a row or a health check. If an event can be awaited (a call, a mail, a
-//! log line), use its owner's `wait_for_…` method instead.
+//! Polls for something that tests cannot await, such as a row or a health check. If an event can be awaited (a call, a
+//! mail, a log line), use the `wait_for_…` method of the stand-in or program instead.
 
 use std::{fmt::Debug, time::Duration};
 use tokio::time::Instant;
@@ -8,10 +8,11 @@ use tokio::time::Instant;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Calls `check` every 10 ms until it returns `Ok`, and returns the value. `what` names the expected event.
+/// Calls `check` every 10 ms until it returns `Ok`, and returns the value. `what` describes the expected event.
 ///
 /// # Panics
-/// `check` still fails after 30 seconds. The message contains `what` and the last error, which shows what was seen instead.
+/// `check` still fails after 30 seconds. The message contains `what` and the last error, which shows what was seen
+/// instead.
 pub async fn eventually<T, Seen: Debug>(what: &str, check: impl AsyncFnMut() -> Result<T, Seen>) -> T {
     eventually_within(TIMEOUT, what, check).await
 }
@@ -30,7 +31,7 @@ pub async fn eventually_within<T, Seen: Debug>(
         match check().await {
             Ok(found) => return found,
             Err(seen) if Instant::now() > deadline => {
-                panic!("waited {timeout:?} for {what}; seen last: {seen:?}")
+                panic!("waited {timeout:?} for {what}; last seen: {seen:?}")
             }
             Err(_) => tokio::time::sleep(INTERVAL).await,
         }
@@ -53,8 +54,8 @@ mod tests {
     }
 
     #[tokio::test]
-    #[should_panic(expected = "waited 0ns for a reply; seen last: \"silence\"")]
-    async fn the_panic_names_what_was_seen_last() {
+    #[should_panic(expected = "waited 0ns for a reply; last seen: \"silence\"")]
+    async fn the_panic_message_includes_what_was_last_seen() {
         eventually_within(Duration::ZERO, "a reply", async || Err::<(), _>("silence")).await;
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn unescape(attribute: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn escaped_text_opens_no_tag_and_closes_no_attribute() {
+    fn escaped_text_cannot_open_a_tag_or_close_an_attribute() {
         assert_eq!(super::escape(r#"<a href="x" id='y'>&"#), "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;");
     }
 

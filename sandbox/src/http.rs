@@ -2,7 +2,7 @@
 
 use reqwest::{Certificate, Client, redirect::Policy};
 
-/// Sets rustls's process-wide cryptography provider, unless one is set already.
+/// Sets rustls's process-wide cryptography provider, unless one is already set.
 pub(crate) fn install_tls() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
@@ -13,7 +13,7 @@ pub(crate) fn install_tls() {
 /// reqwest cannot build the client.
 pub fn client() -> reqwest::Result<Client> {
     install_tls();
-    // reqwest refuses to build without any root certificate, even for plain http.
+    // reqwest cannot build a client without root certificates, even for plain HTTP.
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| Certificate::from_der(root).ok());
     Client::builder().tls_certs_only(roots).redirect(Policy::none()).no_proxy().build()
 }

@@ -9,19 +9,19 @@ use tokio::sync::watch;
 /// Timeout of the `wait_for_…` methods that have no timeout parameter.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The expected entry did not arrive in time.
+/// The expected entry did not arrive before the timeout.
 #[derive(Debug, thiserror::Error)]
-#[error("waited {waited:?} for {wanted}; there was: {seen}")]
+#[error("timed out after {waited:?} waiting for {wanted}; got: {seen}")]
 pub struct TimedOut {
     /// What the caller waited for.
     pub wanted: String,
-    /// How long it waited.
+    /// How long the caller waited.
     pub waited: Duration,
-    /// What the journal contained instead, for the test's output.
+    /// A description of the journal's entries at the timeout, for the test's output.
     pub seen: String,
 }
 
-/// An append-only list. Clones share the entries.
+/// A list from which no entry is ever removed. Clones share the entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal<T> {
     entries: Arc<Mutex<Vec<T>>>,
@@ -33,7 +33,7 @@ impl<T: Clone> Journal<T> {
         Journal { entries: Arc::default(), changed: watch::Sender::new(0) }
     }
 
-    /// Adds an entry and returns its number, counted from 0. `entry` receives that number.
+    /// Adds an entry and returns its number, counted from 0. `entry` builds the entry from that number.
     pub(crate) fn add(&self, entry: impl FnOnce(usize) -> T) -> usize {
         let number = self.with(|entries| {
             let number = entries.len();
@@ -65,7 +65,7 @@ impl<T: Clone> Journal<T> {
         self.changed.subscribe()
     }
 
-    /// Waits until `found` returns something.
+    /// Waits until `found` returns a result, and returns that result. `seen` describes the entries for the error.
     pub(crate) async fn wait_for<R>(
         &self,
         timeout: Duration,
@@ -88,7 +88,8 @@ impl<T: Clone> Journal<T> {
         }
     }
 
-    /// Waits until there are at least this many entries, and returns all entries. `seen` describes the entries for the error.
+    /// Waits until there are at least this many entries, and returns all entries. `seen` describes the entries for the
+    /// error.
     pub(crate) async fn wait_for_count(
         &self,
         count: usize,

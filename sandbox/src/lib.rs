@@ -1,7 +1,7 @@
-//! Runs on one machine everything that the programs need from outside: a Postgres server, stand-ins for Supabase Auth and
-//! Mailgun with a mailbox page, and the example portals. It also runs the programs themselves, as child processes. `cargo dev`
-//! and all tests use this crate. It depends on no other crate of the workspace, so that the tests of any crate can use it.
-//! Everything listens on loopback and stops with its owner.
+//! Everything that is needed to run the programs on one machine: a Postgres server, stand-ins for Supabase Auth and
+//! Mailgun with a mailbox page, and the example portals. The crate also runs the programs themselves, as child
+//! processes. `cargo dev` and the tests use it. It depends on no other crate in the workspace, so that the tests of any
+//! crate can use it. Every server listens on loopback, and stops when its handle is dropped or the process ends.
 
 mod daemon;
 mod database;

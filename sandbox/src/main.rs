@@ -16,17 +16,18 @@ struct SandboxArguments {
 
 #[derive(Debug, Subcommand)]
 enum SandboxCommand {
-    /// Runs everything until Ctrl-C: Postgres, both stand-ins, the api, the worker, the mailbox page.
+    /// Runs everything until Ctrl-C: Postgres, both stand-ins, the api, the worker and the mailbox page.
     ///
-    /// Reads no .env. The programs get only the sandbox's own settings. SANDBOX_DATABASE_URL names an existing database
-    /// to use instead of starting a Postgres server. It must be on this machine, and either empty or created by an
-    /// earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a Postgres server even if one is installed.
+    /// The .env file is not read; the programs get only the sandbox's own settings. Set SANDBOX_DATABASE_URL to use an
+    /// existing database instead of starting a Postgres server. The database must be on this machine, and either empty
+    /// or used by an earlier sandbox: it is emptied at every start. Set SANDBOX_POSTGRES_DOWNLOAD=1 to download a
+    /// Postgres server even if one is installed.
     Dev {
-        /// Where the links in mails point: the worker's LINK_STYLE.
+        /// Where the links in mails point. This sets the worker's LINK_STYLE.
         #[arg(long, value_enum, value_name = "STYLE", default_value_t)]
         link_style: DevLinkStyle,
     },
-    /// Runs a command with DATABASE_URL set to a migrated database, which is removed afterwards.
+    /// Runs a command with DATABASE_URL set to a new, migrated database, and removes the database afterwards.
     ///
     /// Example: sandbox database -- cargo sqlx prepare --workspace
     Database {
@@ -34,7 +35,7 @@ enum SandboxCommand {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
-    /// Runs a command with API_URL set to an api on an empty database. Both are removed afterwards.
+    /// Runs a command with API_URL set to the URL of a new api with an empty database, and removes both afterwards.
     ///
     /// Example: sandbox api -- sh -c 'curl -i "$API_URL/openapi.json"'
     Api {
@@ -76,10 +77,10 @@ async fn with_database(command: &[OsString]) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-/// The command's exit code, or 128 plus its signal, like a shell.
+/// Returns the command's exit code or, if a signal ended the command, 128 plus the signal's number, like a shell.
 async fn code_of(ends: impl Future<Output = anyhow::Result<ExitStatus>>) -> anyhow::Result<i32> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // Ctrl-C reaches the command too. Wait for the command to exit instead of dying first.
+    // Ctrl-C also reaches the command. Catch the signal here, so that this process does not exit before the command.
     let _interrupt = signal(SignalKind::interrupt())?;
     let status = tokio::select! {
         status = ends => status?,

@@ -1,5 +1,5 @@
-//! A PgBouncer in front of a Postgres server, to test the programs behind a connection pooler. It must be installed;
-//! the sandbox does not download it.
+//! A PgBouncer in front of a Postgres server, to test the programs behind a connection pooler. PgBouncer must be
+//! installed; the sandbox does not download it.
 
 use crate::{Daemon, DaemonFolder, ServerAddress, find_program, ports::free_port, roles::Role};
 use nix::sys::signal::Signal;
@@ -13,16 +13,16 @@ use std::{
 /// Maximum time for PgBouncer to start listening.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why there is no PgBouncer.
+/// Why PgBouncer could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum PgBouncerError {
     /// The program is neither in `PATH` nor where Debian installs it.
-    #[error("pgbouncer is not installed (Debian's package has that name)")]
+    #[error("pgbouncer is not installed; install it, for example: apt install pgbouncer")]
     Missing,
-    /// A file could not be written, or the program could not be started.
+    /// No port is free, a file could not be written, or the program could not be started.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// PgBouncer exited, or did not listen in time.
+    /// PgBouncer exited, or did not start listening within 20 s.
     #[error("pgbouncer failed; its log:\n{0}")]
     Failed(String),
 }
@@ -41,7 +41,7 @@ impl PgBouncer {
     /// configuration file. All roles of the sandbox can connect through PgBouncer.
     ///
     /// # Errors
-    /// [`PgBouncerError`].
+    /// See [`PgBouncerError`].
     pub async fn start(server: &ServerAddress, settings: &[(&str, &str)]) -> Result<PgBouncer, PgBouncerError> {
         let program = find_program("pgbouncer").ok_or(PgBouncerError::Missing)?;
         let folder = DaemonFolder::create("pgbouncer")?;
@@ -66,12 +66,12 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// Its port on 127.0.0.1.
+    /// PgBouncer's port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Rewrites a URL of the server so that clients connect through this pooler.
+    /// Returns the URL of a database on the server, changed so that clients connect through PgBouncer.
     pub fn url(&self, server_url: &str) -> String {
         server_url.replace(&format!("127.0.0.1:{}/", self.server_port), &format!("127.0.0.1:{}/", self.port))
     }

@@ -1,5 +1,5 @@
 //! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
-//! cross-origin requests. It reads the files for each request, so reloading a page shows changes.
+//! cross-origin requests. The files are read for each request, so reloading a page shows changes.
 
 use crate::{SupabaseSettings, html::escape, programs::workspace_root, server::Server};
 use poem::{
@@ -17,7 +17,7 @@ use std::{
 use tokio::net::TcpListener;
 
 const FOLDER: &str = "openapi/examples/portal";
-/// The portal's name in the files.
+/// The portal's name in the HTML files. Each portal replaces it with its own name.
 const NAME: &str = "Example Portal";
 const SCRIPTS: [&str; 12] = [
     "address.js",
@@ -39,13 +39,14 @@ const SCRIPTS: [&str; 12] = [
 pub struct PortalSettings {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The host in the portal's address: `localhost` or `127.0.0.1`. The other one is redirected to it.
+    /// The host in the portal's address: `localhost` or `127.0.0.1`. Requests for pages under the other host are
+    /// redirected to this one.
     pub host: &'static str,
     /// The name that the pages show.
     pub name: String,
-    /// The colours of buttons and links in light and in dark mode, in CSS. `None` for the portal's own blue.
+    /// The CSS colours of buttons and links, in light and in dark mode. `None` for the portal's default blue.
     pub accent: Option<(&'static str, &'static str)>,
-    /// The api's base address, such as `http://127.0.0.1:8080/api`.
+    /// The api's base URL, such as `http://127.0.0.1:8080/api`.
     pub api: String,
     /// Seconds until a person may request a second mail.
     pub resend_after: u32,
@@ -53,7 +54,7 @@ pub struct PortalSettings {
     pub supabase_url: String,
     /// Supabase's public key.
     pub supabase_key: String,
-    /// Whether mails show a code (MAIL_CODE of the worker), so that the portal has a field for it.
+    /// Whether mails contain a code (the worker's MAIL_CODE). If true, the portal has a field for the code.
     pub mails_show_code: bool,
 }
 
@@ -84,15 +85,15 @@ impl Portal {
     /// Starts the portal on the current runtime.
     ///
     /// # Errors
-    /// The address is taken.
+    /// The portal cannot listen on the address, for example because it is already in use.
     pub async fn start(settings: PortalSettings) -> io::Result<Portal> {
         let listener = TcpListener::bind(settings.listen).await?;
         let host = settings.host;
         Ok(Portal { server: Server::start(listener, pages(settings))?, host })
     }
 
-    /// Its origin. By default, the host is `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` on
-    /// any port.
+    /// The portal's origin. By default, its host is `localhost`, because the stand-in for Supabase Auth and the api
+    /// allow `http://localhost` on any port.
     pub fn url(&self) -> String {
         format!("http://{}:{}", self.host, self.server.address().port())
     }
@@ -115,7 +116,7 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
     let Ok(content) = content else {
         return Response::builder()
             .status(StatusCode::INTERNAL_SERVER_ERROR)
-            .body(format!("{FOLDER}/{file} cannot be read"));
+            .body(format!("cannot read {FOLDER}/{file}"));
     };
     Response::builder()
         .content_type(kind)
@@ -125,7 +126,7 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
         .body(content)
 }
 
-/// The file with the portal's own name and colours.
+/// Puts the portal's own name and colours into a file.
 fn own_look(settings: &PortalSettings, file: &str, text: String) -> String {
     match (file, settings.accent) {
         ("portal.css", Some((light, dark))) => format!(
@@ -137,9 +138,9 @@ fn own_look(settings: &PortalSettings, file: &str, text: String) -> String {
     }
 }
 
-/// The address of a page under the portal's own host, if the request used another one: 127.0.0.1 instead of localhost,
+/// The page's address under the portal's own host, if the request used the other host: 127.0.0.1 instead of localhost,
 /// or the reverse. Browsers keep a session per host, and the api allows only one origin. The callback is never
-/// redirected, because the redirect would pass its tokens on.
+/// redirected, because the redirect would pass on the tokens in its URL.
 fn own_address(own: &str, file: &str, request: &Request) -> Option<String> {
     let host = request.header(header::HOST)?;
     let (name, port) = host.rsplit_once(':')?;
@@ -148,7 +149,7 @@ fn own_address(own: &str, file: &str, request: &Request) -> Option<String> {
     (is_page && name != own).then(|| format!("http://{own}:{port}{path}"))
 }
 
-/// The file and the content type for a path. Any path without its own file shows the page for people who are signed in. The
+/// Returns the file and the content type for a path. Unknown paths show the page for people who are signed in. The
 /// callback is a page and not a redirect, because a browser would pass the tokens on to the redirect's target.
 fn file_of(path: &str) -> (&'static str, &'static str) {
     const HTML: &str = "text/html; charset=utf-8";
@@ -176,7 +177,7 @@ fn config(settings: &PortalSettings) -> String {
     .concat()
 }
 
-/// Allows only the portal's own scripts and styles, and requests to the api and to Supabase.
+/// Allows only the portal's own scripts and styles, images in `data:` URLs, and requests to the api and to Supabase.
 fn policy(settings: &PortalSettings) -> String {
     let origin = |url: &str| url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let (api, supabase) = (origin(&settings.api), origin(&settings.supabase_url));

@@ -1,5 +1,5 @@
-//! Runs the example portal that renders on a server (`openapi/examples/portal-ssr`), with Node. Its packages must be installed:
-//! `npm ci --ignore-scripts` in its folder.
+//! Runs the server-rendered example portal (`openapi/examples/portal-ssr`) with Node. The portal's npm packages must be
+//! installed: run `npm ci --ignore-scripts` in its folder.
 
 use crate::{Program, ProgramError, SupabaseSettings, free_port, programs::workspace_root};
 use std::{path::Path, time::Duration};
@@ -11,11 +11,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSsrSettings {
-    /// The api's base address, such as `http://127.0.0.1:8080/api`.
+    /// The api's base URL, such as `http://127.0.0.1:8080/api`.
     pub api: String,
     /// Supabase's URL, without `/auth/v1`.
     pub supabase_url: String,
-    /// The proxies in front of the portal, separated by commas.
+    /// The trusted proxies in front of the portal, separated by commas.
     pub trusted_proxies: String,
 }
 
@@ -30,7 +30,8 @@ impl PortalSsr {
     /// Starts the portal on a free port, and waits until it listens.
     ///
     /// # Errors
-    /// Node or the packages are missing (the error contains the output), or no port is free.
+    /// Node is not installed, no port is free, the portal exits (for example, because a package is missing), or it does
+    /// not start within 30 s. If the portal exits, the error contains its output.
     pub async fn start(settings: PortalSsrSettings) -> Result<PortalSsr, ProgramError> {
         let name = "portal-ssr";
         let port = free_port().map_err(|source| ProgramError::Start { name: name.into(), source })?;
@@ -49,12 +50,13 @@ impl PortalSsr {
         Ok(PortalSsr { program, port })
     }
 
-    /// The portal's origin. Its host is `localhost`, which the api and the stand-in for Supabase Auth allow on any port.
+    /// The portal's origin. Its host is `localhost`, which the api and the stand-in for Supabase Auth allow on any
+    /// port.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
-    /// Its output so far.
+    /// The lines that the portal has printed so far.
     pub fn log(&self) -> Vec<String> {
         self.program.log()
     }

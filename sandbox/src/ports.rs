@@ -11,20 +11,21 @@ use std::{
 use rand::Rng as _;
 
 /// The ports to choose from. They are below the range from which Linux takes the ports of outgoing connections and of
-/// listeners on port 0 (`net.ipv4.ip_local_port_range`). So the operating system gives them to nobody else before the caller
-/// listens on its port.
+/// listeners on port 0 (`net.ipv4.ip_local_port_range`). The operating system therefore does not give a port to another
+/// process before the caller listens on it.
 const PORTS: Range<u16> = 15_000..32_000;
 
-/// Number of ports to try.
+/// Maximum number of ports to try.
 const ATTEMPTS: usize = 1_000;
 
-/// The ports that this process has returned.
+/// The ports that [`free_port`] has already handed out in this process.
 static RETURNED: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
-/// A random port on 127.0.0.1 that nothing listens on at the moment. This process never gets the same port twice.
+/// Returns a random port on 127.0.0.1 that nothing listens on at the moment. Never returns the same port twice in one
+/// process.
 ///
 /// # Errors
-/// No port is free.
+/// None of the ports that were tried is free.
 pub fn free_port() -> io::Result<u16> {
     let mut returned = RETURNED.lock().unwrap_or_else(PoisonError::into_inner);
     let returned = returned.get_or_insert_default();
@@ -45,7 +46,7 @@ pub fn free_port() -> io::Result<u16> {
     result
 }
 
-/// `preferred` if it is free, otherwise another port.
+/// Returns `preferred` if that port is free, otherwise another port.
 pub(crate) fn preferred_port(preferred: u16) -> io::Result<u16> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, preferred)) {
         Ok(_) => Ok(preferred),

@@ -1,22 +1,22 @@
-//! Sets up a database with `deploy/roles.sql`, as operators do: one role owns the tables, and each program has a role with
-//! only the rights that it needs.
+//! Sets up a database with `deploy/roles.sql`, as operators do: one role owns the tables, and each program has a role
+//! with only the rights that it needs.
 
 use crate::{PostgresError, ServerAddress, programs::workspace_root};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator, raw_sql};
 use std::{fs, path::PathBuf};
 
-/// The role that connects.
+/// A database role that `deploy/roles.sql` creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Owns and migrates the tables.
     Owner,
-    /// `magic-link-api`.
+    /// The role of `magic-link-api`.
     Api,
-    /// `magic-link-worker`.
+    /// The role of `magic-link-worker`.
     Worker,
     /// Reads the views.
     Viewer,
-    /// Reads what the viewer reads, cancels and retries jobs, and pauses mail.
+    /// Reads the views, cancels and retries jobs, and pauses mail.
     Operator,
 }
 
@@ -43,7 +43,7 @@ pub enum RolesError {
     /// `deploy/roles.sql` cannot be read.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
-    /// A statement of `deploy/roles.sql` failed.
+    /// A connection to the database, or a statement in `deploy/roles.sql`, failed.
     #[error("deploy/roles.sql: {0}")]
     Sql(#[from] sqlx::Error),
     /// A migration failed.
@@ -55,7 +55,7 @@ impl ServerAddress {
     /// Creates a database with the roles of `deploy/roles.sql`, migrated by its owner, with partitions for a week.
     ///
     /// # Errors
-    /// The database exists already, or the workspace's SQL is wrong.
+    /// See [`RolesError`].
     pub async fn create_outbox(&self, name: &str) -> Result<(), RolesError> {
         self.create_database(name).await?;
         self.set_roles(name).await?;
@@ -65,7 +65,7 @@ impl ServerAddress {
         self.set_roles(name).await?;
         let mut worker = PgConnection::connect(&self.url_as(name, Role::Worker)).await?;
         sqlx::query("select email_make_partitions(7)").execute(&mut worker).await?;
-        // Postgres cannot clone a database that has connections.
+        // Postgres cannot clone a database while a client is connected to it.
         worker.close().await?;
         Ok(())
     }
@@ -73,7 +73,7 @@ impl ServerAddress {
     /// Runs `deploy/roles.sql` in a database and sets the roles' passwords.
     ///
     /// # Errors
-    /// See [`ServerAddress::create_outbox`].
+    /// See [`RolesError`].
     pub async fn set_roles(&self, database: &str) -> Result<(), RolesError> {
         let file = workspace_root().join("deploy/roles.sql");
         let script = fs::read_to_string(&file).map_err(|error| RolesError::File(file, error))?;

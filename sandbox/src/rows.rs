@@ -1,10 +1,9 @@
-//! What tests read from the outbox's tables: typed values, and rows as structs. A query that fails or that returns no row
-//! fails the test.
+//! What tests read from the outbox's tables: typed values, and rows as structs. If a query fails, the test fails.
 
 use sqlx::{AssertSqlSafe, Decode, FromRow, PgExecutor, PgPool, Postgres, Type, postgres::PgRow};
 use uuid::Uuid;
 
-/// The only value of the only row of a query.
+/// Runs a query that returns one row with one column, and returns the value.
 ///
 /// # Panics
 /// The query fails, returns no row, or returns another type.
@@ -16,10 +15,10 @@ where
     value.unwrap_or_else(|error| panic!("{query}: {error}"))
 }
 
-/// All rows of a query.
+/// Runs a query, and returns all rows.
 ///
 /// # Panics
-/// The query fails, or returns other columns.
+/// The query fails, or its columns do not match the fields of `Row`.
 pub async fn rows<Row>(executor: impl PgExecutor<'_>, query: &str) -> Vec<Row>
 where
     Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -42,11 +41,11 @@ pub struct JobRow {
     pub id: Uuid,
     /// The request that created the job.
     pub request_id: String,
-    /// The address that the link is mailed to.
+    /// The address that the mail is sent to.
     pub recipient: String,
     /// The callback URL of the link.
     pub callback_url: String,
-    /// The host that the mail names.
+    /// The host that the mail shows.
     pub shown_host: Option<String>,
     /// The mail's language, a BCP 47 tag.
     pub language: Option<String>,
@@ -54,11 +53,11 @@ pub struct JobRow {
     pub time_zone: Option<String>,
     /// The id of the portal.
     pub portal: Option<String>,
-    /// `queued`, `sent` and so on.
+    /// The state, such as `queued` or `sent`.
     pub state: String,
-    /// Why the job's last attempt failed, or why the job ended.
+    /// The reason why the last attempt failed or why the job ended, as a code.
     pub code: Option<String>,
-    /// The reason as a sentence for people.
+    /// A sentence that explains the reason in `code`.
     pub message: Option<String>,
     /// What Mailgun reported about the mail.
     pub delivery: Option<String>,
@@ -95,7 +94,8 @@ impl JobRow {
         rows(pool, &format!("{JOBS} where id = '{id}'")).await.pop()
     }
 
-    /// The job of a request, if there is one. The id must come from the test itself, because the query contains it unescaped.
+    /// The job that belongs to a request, if there is one. The request id must come from the test itself, because the
+    /// query contains it unescaped.
     ///
     /// # Panics
     /// The query fails.
@@ -111,7 +111,7 @@ impl JobRow {
         rows(executor, &format!("{JOBS} where finished_at = 'infinity' order by seq limit 20")).await
     }
 
-    /// The only job.
+    /// The only job in the database.
     ///
     /// # Panics
     /// There is no job, or more than one.
@@ -121,7 +121,7 @@ impl JobRow {
         jobs.remove(0)
     }
 
-    /// State and code, such as `("failed", Some("hook_rejected"))`.
+    /// The state and the code, such as `("failed", Some("hook_rejected"))`.
     #[must_use]
     pub fn state_and_code(&self) -> (&str, Option<&str>) {
         (&self.state, self.code.as_deref())
@@ -133,28 +133,28 @@ impl JobRow {
 pub struct StepRow {
     /// The job that the step belongs to.
     pub job_id: Uuid,
-    /// The job's attempt during the step.
+    /// The number of the job's attempt to which the step belongs.
     pub attempt: i16,
-    /// `generate_link` or `send`.
+    /// The step: `generate_link` or `send`.
     pub step: String,
-    /// `ok`, `retry` and so on.
+    /// The outcome, such as `ok` or `retry`.
     pub outcome: String,
-    /// The status of the upstream's answer.
+    /// The HTTP status of the upstream's response.
     pub http_status: Option<i16>,
-    /// Why the step failed.
+    /// The reason why the step failed, as a code.
     pub code: Option<String>,
-    /// The reason as a sentence for people.
+    /// A sentence that explains the reason in `code`.
     pub message: Option<String>,
-    /// How long the step took.
+    /// How long the step took, in milliseconds.
     pub duration_ms: i32,
-    /// The worker that took the step.
+    /// The worker that ran the step.
     pub worker: String,
     /// When the step began, in Unix seconds.
     pub started_at: f64,
 }
 
 impl StepRow {
-    /// The steps of all jobs, in order.
+    /// The steps of all jobs, in the order in which they began.
     ///
     /// # Panics
     /// The query fails.
@@ -169,7 +169,7 @@ impl StepRow {
         .await
     }
 
-    /// Step and outcome, such as `("send", "ok")`.
+    /// The step and its outcome, such as `("send", "ok")`.
     #[must_use]
     pub fn result(&self) -> (&str, &str) {
         (&self.step, &self.outcome)

@@ -1,5 +1,5 @@
-//! The HTTP server of both stand-ins. It has its own accept loop for poem's endpoints, because a stand-in must be able
-//! to close a connection without an answer, and poem's server cannot.
+//! The HTTP server of both stand-ins. It serves poem's endpoints with its own accept loop, because a stand-in must be
+//! able to close a connection without a response, which poem's server cannot do.
 
 use hyper::{Request as HyperRequest, Response as HyperResponse, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,14 +13,14 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Serves until dropped, and then closes all connections at once.
+/// Serves requests until it is dropped. Then all connections are closed immediately.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
     _stop: DropGuard,
 }
 
-/// A response extension: close the connection instead of sending the response.
+/// A response extension that makes the server close the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut;
 
@@ -38,7 +38,7 @@ impl Server {
         Ok(Server { address, _stop: stop.drop_guard() })
     }
 
-    /// The address that it listens on.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -48,7 +48,7 @@ type Pages = Arc<BoxEndpoint<'static, Response>>;
 
 async fn accept(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     loop {
-        // There are no file descriptors left, or the client has closed the connection. The next accept may succeed.
+        // An error means that no file descriptors are left or that the client has closed the connection. Try again.
         let Ok((socket, remote)) = listener.accept().await else {
             tokio::task::yield_now().await;
             continue;
@@ -75,7 +75,7 @@ async fn serve(socket: TcpStream, remote: SocketAddr, pages: Pages) {
             }
         }
     });
-    // An error means that the client left or that a fault cut the connection.
+    // Ignore errors: the client or a fault has closed the connection, or the client sent no valid HTTP.
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(socket), service)

@@ -1,4 +1,4 @@
-//! The address of a Postgres server, and the password of its superuser and of the sandbox's roles.
+//! The port of a local Postgres server, and the password that its superuser and the sandbox's roles share.
 
 use crate::{PostgresError, roles::Role};
 use sqlx::{Connection, PgConnection};
@@ -11,13 +11,13 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// Creates an address. All roles of the sandbox share the superuser's password, which is random.
+    /// Creates an address. `password` is the password of the superuser and of all roles of the sandbox.
     pub fn new(port: u16, password: impl Into<String>) -> ServerAddress {
         ServerAddress { port, password: password.into() }
     }
 
-    /// The address of this server behind a proxy that listens on `port`, or of another server that listens there and
-    /// has the same password.
+    /// The same address with another port: that of a proxy in front of this server, or of a server with the same
+    /// password.
     #[must_use]
     pub fn at_port(&self, port: u16) -> ServerAddress {
         ServerAddress { port, password: self.password.clone() }
@@ -50,7 +50,7 @@ impl ServerAddress {
     /// Creates an empty database.
     ///
     /// # Errors
-    /// The database exists already, or the server cannot be reached.
+    /// The database already exists, or the server cannot be reached.
     pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
         let name = quoted(name);
         self.admin(format!("create database {name}")).await
@@ -59,7 +59,8 @@ impl ServerAddress {
     /// Creates a copy of the database `template`, which must have no connections.
     ///
     /// # Errors
-    /// Somebody is connected to the template, or `name` exists already.
+    /// The template does not exist, a client is connected to it, `name` already exists, or the server cannot be
+    /// reached.
     pub async fn clone_database(&self, template: &str, name: &str) -> Result<(), PostgresError> {
         let (name, template) = (quoted(name), quoted(template));
         self.admin(format!("create database {name} template {template}")).await

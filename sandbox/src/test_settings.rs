@@ -1,9 +1,9 @@
-//! The settings that tests give to the programs, one list for each program. A harness adds what differs: if a name occurs
-//! twice, the later value is used.
+//! The settings that tests give to the programs, one list for each program. A harness appends its own settings: if a
+//! name occurs twice, the later value is used.
 
 use crate::{Mailgun, MailgunSettings, SupabaseAuth, SupabaseSettings};
 
-/// `LINK_SEALING_KEY` of the workers: the bytes 0 to 31.
+/// The workers' `LINK_SEALING_KEY`: the bytes 0 to 31.
 pub const LINK_SEALING_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The address that mails come from.
@@ -12,7 +12,7 @@ const MAIL_FROM: &str = "Example Portal <sign-in@mg.example.com>";
 /// Any free port on this machine.
 const ANY_PORT: &str = "127.0.0.1:0";
 
-/// Settings of an api whose limits no test reaches by accident.
+/// Settings of an api with limits that no test reaches by accident.
 pub fn api(database_url: &str) -> Vec<(String, String)> {
     owned([
         ("DATABASE_URL", database_url),
@@ -21,7 +21,7 @@ pub fn api(database_url: &str) -> Vec<(String, String)> {
         ("RUST_LOG", "debug"),
         ("API_LISTEN", ANY_PORT),
         ("API_PRIVATE_LISTEN", ANY_PORT),
-        // There is no load balancer that needs time to notice a stop.
+        // There is no load balancer that needs time to notice that the api is stopping.
         ("DRAIN_SECONDS", "0"),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*"),
         ("IP_RATE_LIMIT", "100000/1m"),
@@ -30,7 +30,7 @@ pub fn api(database_url: &str) -> Vec<(String, String)> {
     ])
 }
 
-/// Settings of a worker that uses these stand-ins, which have their default keys.
+/// Settings of a worker that uses these stand-ins. The stand-ins must have their default keys.
 pub fn worker(database_url: &str, supabase: &SupabaseAuth, mailgun: &Mailgun) -> Vec<(String, String)> {
     let (supabase_keys, mailgun_keys) = (SupabaseSettings::default(), MailgunSettings::default());
     owned([

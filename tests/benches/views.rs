@@ -1,5 +1,5 @@
-//! `cargo bench --bench views` measures how long the operators' views take with ten million ended jobs (or `JOBS`), in a
-//! Postgres with default settings. `tests/fill_history.sql` inserts the jobs, which takes a few minutes.
+//! `cargo bench --bench views` measures how long queries on the operators' views take with ten million ended jobs (or
+//! `JOBS`), in a Postgres with default settings. `tests/fill_history.sql` inserts the jobs, which takes a few minutes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -28,14 +28,14 @@ async fn main() {
     let pool = outbox::connect(&server.url("views").into(), 2, "views").unwrap();
     outbox::migrate(&pool).await.unwrap();
 
-    println!("filling {jobs} jobs …");
+    println!("inserting {jobs} jobs …");
     let mut connection = PgConnection::connect(&server.url("views")).await.unwrap();
     let filling = tokio::spawn(async move {
         let script = include_str!("../fill_history.sql");
         let started = Instant::now();
         let all = format!("set fill.jobs = {jobs}; {script}; analyze");
         raw_sql(AssertSqlSafe(all)).execute(&mut connection).await.unwrap();
-        println!("filled in {:.0} s", started.elapsed().as_secs_f64());
+        println!("inserted in {:.0} s", started.elapsed().as_secs_f64());
         connection
     });
     tokio::pin!(filling);

@@ -1,5 +1,6 @@
 //! `cargo bench --bench webhooks` posts 2,000 signed webhooks a second (or `RATE`) for ten seconds to the real api on a
-//! Postgres with default durability, while people keep requesting links. The bench prints a table for each round.
+//! Postgres with default durability, while other clients keep requesting links. The bench prints a table for each
+//! round.
 //!
 //! The load is open: each post has a due time, and its latency is measured from then, even if earlier posts are late.
 #![allow(
@@ -23,7 +24,7 @@ use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 const LOAD: Duration = Duration::from_secs(10);
-/// Number of connections that Mailgun keeps open.
+/// Number of connections over which webhooks are posted.
 const CONNECTIONS: usize = 64;
 /// Requests for links per second, in addition to the webhooks.
 const REQUESTS: u32 = 20;
@@ -37,7 +38,7 @@ async fn main() {
         let plan =
             plan.api("RUST_LOG", "info").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("IP_RATE_LIMIT", "1000000/1s");
         let system = TestSystem::with(plan).await;
-        println!("round {round} of 2: {posts} events of {} mails, {rate}/s …", posts / 2);
+        println!("round {round} of 2: {posts} events for {} mails at {rate}/s …", posts / 2);
         let bodies = Arc::new(events_of(&system, posts / 2).await);
         let url = system.url("/api/webhooks/mailgun").await;
         let began = Instant::now();
@@ -45,18 +46,18 @@ async fn main() {
         let taken = began.elapsed();
 
         let delivered: i64 = system.scalar("select count(*) from email_jobs where delivery = 'delivered'").await;
-        assert_eq!(usize::try_from(delivered), Ok(posts / 2), "every delivery is recorded on its job");
+        assert_eq!(usize::try_from(delivered), Ok(posts / 2), "some deliveries were not recorded on their jobs");
         let (batches, size) = batches(&system).await;
-        println!("\n  webhooks taken             {:>8.0} /s", posts as f64 / taken.as_secs_f64());
+        println!("\n  webhooks accepted          {:>8.0} /s", posts as f64 / taken.as_secs_f64());
         println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
-        println!("  request p50 / p99 / max    {} ms ({REQUESTS}/s beside them)", quantiles(requests));
-        println!("  webhooks in a commit       {:>8.1} (of {batches} commits)\n", size);
+        println!("  request p50 / p99 / max    {} ms (at {REQUESTS}/s)", quantiles(requests));
+        println!("  webhooks per commit        {:>8.1} (of {batches} commits)\n", size);
         system.finish_with_any_jobs();
     }
 }
 
-/// Inserts mails that were sent just now, and returns two events for each: accepted and delivered, interleaved as
-/// Mailgun would post them.
+/// Inserts jobs whose mails have just been sent, and returns two events for each mail, accepted and delivered. The
+/// events are interleaved as Mailgun would post them.
 async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
     system
         .execute(&format!(
@@ -98,7 +99,7 @@ async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
     bodies
 }
 
-/// Seconds from each post's due time to its answer.
+/// Posts the bodies at this rate, and returns the seconds from each post's due time to its response.
 async fn post_all(url: &str, bodies: &Arc<Vec<String>>, rate: u32, began: Instant) -> Vec<f64> {
     let next = Arc::new(AtomicUsize::new(0));
     let connections = (0..CONNECTIONS).map(|_| {
@@ -142,7 +143,7 @@ fn quantiles(mut seconds: Vec<f64>) -> String {
     format!("{:>8.1} / {:.1} / {:.1}", at(0.5), at(0.99), at(1.0))
 }
 
-/// The number of commits, and the average number of webhooks in each, from the api's metrics.
+/// Returns the number of commits and the average number of webhooks per commit, both from the api's metrics.
 async fn batches(system: &TestSystem) -> (u64, f64) {
     let (_, metrics) = system.get(&system.private_url(0, "/metrics").await).await;
     let value = |name: &str| -> f64 {

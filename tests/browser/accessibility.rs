@@ -10,12 +10,12 @@ const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/axe/node_modules
 
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     std::fs::read_to_string(Path::new(AXE))
-        .unwrap_or_else(|error| panic!("{AXE}: {error}: run the tests with `just browser-test`, which installs axe"))
+        .unwrap_or_else(|error| panic!("could not read {AXE}: {error}; run `just browser-test`, which installs axe"))
 });
 
-/// Runs axe, and returns each violation with the elements that violate the rule. Contrast is not checked with forced colours:
-/// the user has chosen these colours, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the
-/// colour that is shown.
+/// Runs axe, and returns each violation with the elements that violate the rule. Contrast is not checked with forced
+/// colours. The user has chosen those colours, and axe would read the page's own text colour
+/// (`-webkit-text-fill-color`) instead of the colour that is shown.
 const RUN: &str = r"
     const [ignored, done] = arguments;
     const told = ({ id, help, nodes }) =>
@@ -30,13 +30,13 @@ const RUN: &str = r"
 ";
 
 impl Browser {
-    /// Fails if axe finds a violation on the page in its current state. `what` names the page and its state.
+    /// Fails if axe finds a violation on the page in its current state. `what` describes the page and its state.
     pub(crate) async fn assert_accessible(&self, what: &str) {
         self.assert_without(&[], what).await;
     }
 
-    /// Like `assert_accessible`, but for a mail. A mail program shows a mail as part of its own page, so the rules about a
-    /// page's landmarks do not apply.
+    /// Like `assert_accessible`, but for a mail. A mail program shows a mail as part of its own page, so the rules
+    /// about a page's landmarks do not apply.
     pub(crate) async fn assert_mail_accessible(&self, what: &str) {
         self.assert_without(&["landmark-one-main", "region"], what).await;
     }
@@ -46,6 +46,6 @@ impl Browser {
         let result = self.driver.execute_async(RUN, vec![json!(ignored)]).await.unwrap().json().clone();
         let violations: Vec<&str> = result["violations"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(violations.is_empty(), "{what}:\n{}", violations.join("\n"));
-        assert!(result["passes"].as_u64() > Some(0), "{what}: axe checked nothing");
+        assert!(result["passes"].as_u64() > Some(0), "{what}: axe checked no rules");
     }
 }

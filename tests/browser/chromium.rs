@@ -1,5 +1,5 @@
-//! Debian's Chromium, headless, through its WebDriver. Each test has its own session and profile. If the browser is missing,
-//! the test fails and says what to install.
+//! Debian's Chromium, headless, controlled through WebDriver. Each test has its own session and profile. If the browser
+//! is missing, the test fails with the names of the packages to install.
 
 use std::{path::Path, time::Duration};
 
@@ -7,11 +7,11 @@ use sandbox::{Program, eventually_within};
 use tempfile::TempDir;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
-/// Maximum time that a test waits for a page. It is generous, because two cores build, serve and render everything.
+/// Maximum time that a test waits for a page. It is generous, so that the tests also pass on a machine with two cores.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// Turns off background traffic, because tests have no network. Also turns off Chromium's sandbox, which does not work for
-/// root and is not needed, because the browser opens only our pages.
+/// Turns off background traffic, because tests have no network. Also turns off Chromium's sandbox. The sandbox does not
+/// work for root, and is not needed, because the browser opens only our own pages.
 const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
@@ -36,7 +36,7 @@ pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) ->
     let home = TempDir::new().unwrap();
     let settings = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())];
     let program = Program::spawn(Path::new("chromedriver"), "chromedriver", &settings, &["--port=0"])
-        .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
+        .unwrap_or_else(|error| panic!("{error}: install the Debian packages chromium and chromium-driver"));
     let line = program.wait_for_line("started successfully on port", MAX_WAIT).await.unwrap();
     let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
     let mut capabilities = DesiredCapabilities::chrome();
@@ -46,7 +46,7 @@ pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) ->
     let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
         .client(sandbox::client().unwrap())
         .await
-        .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
+        .unwrap_or_else(|error| panic!("{error}: install the Debian packages chromium and chromium-driver"));
     let run = driver.run_and_quit(|driver| async move {
         test(Browser { driver }).await;
         Ok::<(), std::convert::Infallible>(())
@@ -55,7 +55,7 @@ pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) ->
 }
 
 impl Browser {
-    /// Goes to an address.
+    /// Opens this URL.
     pub(crate) async fn go(&self, url: &str) {
         self.driver.goto(url).await.unwrap();
     }
@@ -75,26 +75,27 @@ impl Browser {
         self.at(id).await.click().await.unwrap();
     }
 
-    /// Replaces the content of the field with this id by typing `text`.
+    /// Clears the field with this id, and types `text` into it.
     pub(crate) async fn type_into(&self, id: &str, text: &str) {
         let field = self.at(id).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
-    /// Submits the portal's form with this address.
+    /// Submits the portal's form with this email address.
     pub(crate) async fn ask_for(&self, address: &str) {
         self.type_into("email", address).await;
         self.click("submit").await;
     }
 
-    /// The value of a JavaScript expression on this page.
+    /// Returns the value of a JavaScript expression on the current page.
     pub(crate) async fn value(&self, expression: &str) -> serde_json::Value {
         let script = format!("return ({expression})");
         self.driver.execute(script, Vec::<serde_json::Value>::new()).await.unwrap().json().clone()
     }
 
-    /// Waits until an expression is true. An expression that cannot be evaluated, as during a navigation, counts as false.
+    /// Waits until a JavaScript expression is true. An expression that cannot be evaluated, for example during a
+    /// navigation, counts as false.
     pub(crate) async fn until(&self, expression: &str) {
         const SEEN: &str = "location.href + '\\n' + document.body?.innerText";
         let script = format!("return Boolean({expression}) || {SEEN}");

@@ -1,4 +1,4 @@
-//! The one-time code, which people type on the page "Check your mail".
+//! The one-time code, which people type on the "Check your mail" page.
 
 use sandbox::{Fault, FaultKind, Mail, PortalSettings};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const ADA: &str = "ada@example.com";
 
-/// A system whose mails contain a ten-digit code and a link of this `LINK_STYLE`.
+/// A system whose mails contain a ten-digit code, and whose worker runs with this `LINK_STYLE`.
 async fn street(style: &str) -> Street {
     let portal = PortalSettings { mails_show_code: true, ..PortalSettings::default() };
     Street::with_portal(plan_with_code(style), portal).await
@@ -30,7 +30,7 @@ fn code_in(mail: &Mail) -> String {
     mail.text.lines().find(is_code).unwrap_or_else(|| panic!("{}", mail.text)).to_owned()
 }
 
-/// Puts text into the field as a paste does: all characters at once.
+/// Inserts text into the code field as a paste does: in a single input event.
 async fn paste(browser: &Browser, text: &str) {
     browser.at("code").await.clear().await.unwrap();
     browser.value("document.getElementById('code').focus()").await;
@@ -45,7 +45,7 @@ async fn assert_signed_in(browser: &Browser, street: &Street, address: &str) {
 }
 
 #[tokio::test]
-async fn a_code_signs_in_after_a_wrong_one_however_it_is_pasted() {
+async fn a_code_pasted_with_spaces_and_dashes_works_after_a_wrong_code() {
     let street = street("confirm").await;
     browse(|browser| async move {
         ask(&browser, &street, "Info@Müller.example").await;
@@ -84,7 +84,7 @@ async fn a_code_signs_in_after_a_wrong_one_however_it_is_pasted() {
 }
 
 #[tokio::test]
-async fn a_refused_code_is_explained_and_can_be_tried_again() {
+async fn the_page_explains_why_a_code_was_refused_and_allows_another_try() {
     let street = street("confirm").await;
     browse(|browser| async move {
         ask(&browser, &street, ADA).await;
@@ -92,8 +92,8 @@ async fn a_refused_code_is_explained_and_can_be_tried_again() {
         browser.type_into("code", &code).await;
         for (fault, text) in [(Fault::status(429), "wait a minute"), (Fault::from(FaultKind::Cut), "cannot be reached")]
         {
-            // The fault must apply to every call, because a browser automatically repeats a request if an open connection is
-            // cut.
+            // The fault must apply to every call, because a browser automatically repeats a request if an open
+            // connection is cut.
             street.system.supabase.verify_faults().add(fault.always());
             browser.click("code-submit").await;
             browser.until_text("code-error", text).await;
@@ -112,7 +112,7 @@ async fn a_refused_code_is_explained_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_code_still_signs_in_after_a_scanner_has_opened_the_mail() {
+async fn a_code_still_works_after_a_scanner_has_opened_the_mail() {
     for (style, addresses) in [("confirm", 1), ("code", 0)] {
         let street = street(style).await;
         browse(|browser| async move {

@@ -12,10 +12,10 @@ use crate::{
     plan_with,
 };
 
-/// 32 bytes 0x02.
+/// A sealing key that the server under test does not have: 32 bytes 0x02, in Base64.
 const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const TITLE: &str = "document.querySelector('h1')?.innerText";
-/// The longest address: its part before the `@` has 64 characters.
+/// An address whose part before the `@` has the maximum of 64 characters.
 const LONG_ADDRESS: &str = "somebody-with-a-very-long-name-that-no-line-of-a-small-screen-fi@a-very-long-name-of-a-company-or-a-department.example";
 
 fn content() -> Content {
@@ -54,7 +54,7 @@ async fn assert_readable(browser: &Browser, state: &str, title: &str) {
     }
 }
 
-/// Fails if an address or host on the page that fits on one line is broken across lines.
+/// Fails if an address or host that is short enough for one line is broken across lines.
 async fn assert_names_are_whole(browser: &Browser, state: &str) {
     let broken = browser
         .value(
@@ -62,7 +62,7 @@ async fn assert_names_are_whole(browser: &Browser, state: &str) {
              .filter((name) => name.getBoundingClientRect().height > 1.6 * parseFloat(getComputedStyle(name).fontSize)).length",
         )
         .await;
-    assert_eq!(broken, 0, "{state}: a short name is broken");
+    assert_eq!(broken, 0, "{state}: a short address or host is broken across lines");
 }
 
 /// Fails if a button has no visible edge. Forced colours remove the background that makes it look like a button.
@@ -78,7 +78,7 @@ async fn assert_edges_are_visible(browser: &Browser, state: &str) {
 }
 
 #[tokio::test]
-async fn the_confirm_page_is_readable_whatever_it_shows() {
+async fn the_confirm_page_is_readable_in_every_state() {
     let street = Street::of(plan_with("confirm"), 30).await;
     let page = street.system.url("/auth/confirm/").await;
     let good = payload(&content());
@@ -86,7 +86,7 @@ async fn the_confirm_page_is_readable_whatever_it_shows() {
     let long_host = format!("{}.example.com", "a-long-label-of-a-host".repeat(2));
     let ready = [
         ("with an address", good.clone()),
-        ("with a link that was wrapped", format!("{start}%0D%0A%20{end}%3E")),
+        ("with a link that is broken across lines", format!("{start}%0D%0A%20{end}%3E")),
         ("with a hyphen", payload(&Content { recipient: Some("person-1@example.com".to_owned()), ..content() })),
         ("with a code", payload(&Content { has_code: true, ..content() })),
         ("without an address", payload(&Content { recipient: None, ..content() })),
@@ -105,7 +105,7 @@ async fn the_confirm_page_is_readable_whatever_it_shows() {
 }
 
 #[tokio::test]
-async fn every_problem_of_the_confirm_page_is_accessible() {
+async fn every_error_on_the_confirm_page_is_readable() {
     let street = Street::of(plan_with("confirm").api("CONFIRM_RATE_LIMIT", "40/1h"), 30).await;
     let page = street.system.url("/auth/confirm/").await;
     let good = payload(&content());
@@ -114,9 +114,9 @@ async fn every_problem_of_the_confirm_page_is_accessible() {
     let problems = [
         ("cut off", good[..good.len() - 3].to_owned(), "This link is incomplete"),
         ("altered", format!("{start}A{end}"), "This link is incomplete"),
-        ("of another server", payload_with(OTHER_KEY, &content()), "This link is incomplete"),
+        ("sealed by another server", payload_with(OTHER_KEY, &content()), "This link is incomplete"),
         ("expired", payload(&Content { expires_at: Expiry(1_000_000_000), ..content() }), "This link has expired"),
-        ("to a portal that moved", payload(&moved), "This link cannot be used"),
+        ("to a portal that has moved", payload(&moved), "This link cannot be used"),
     ];
     browse(|browser| async move {
         for (state, payload, title) in problems {
@@ -131,7 +131,7 @@ async fn every_problem_of_the_confirm_page_is_accessible() {
         browser.click("post").await;
         assert_readable(&browser, "posted by another site", "Please open the link from your mail").await;
 
-        // Chromium shows its own error page in the frame.
+        // The confirm page cannot be embedded in a frame, so Chromium shows its own error page in the frame.
         browser.go(&format!("data:text/html,<iframe id=frame src={link}></iframe>")).await;
         browser.at("frame").await.enter_frame().await.unwrap();
         assert_eq!(browser.value("location.href").await, "chrome-error://chromewebdata/");

@@ -1,4 +1,5 @@
-//! The confirm page: a mail scanner can open a link without using it up, and the person who presses the button is signed in.
+//! The confirm page: a mail scanner can open a link without using it up, and the person who presses the button is
+//! signed in.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub(crate) async fn assert_signed_in(browser: &Browser, street: &Street) {
 }
 
 #[tokio::test]
-async fn a_link_that_a_scanner_has_opened_still_signs_in() {
+async fn a_link_still_works_after_a_scanner_has_opened_it() {
     let street = Street::of(plan_with("confirm"), 30).await;
     browse(|browser| async move {
         let link = ask(&browser, &street).await;
@@ -40,7 +41,7 @@ async fn a_link_that_a_scanner_has_opened_still_signs_in() {
             browser.value("performance.getEntriesByType('resource').map((entry) => new URL(entry.name).origin)").await;
         let own = browser.value("location.origin").await;
         assert!(requests.as_array().unwrap().iter().all(|origin| *origin == own), "{requests}");
-        // The button ignores presses in the first half second.
+        // The button ignores presses in the first half second after the page is shown.
         let ignored = "(() => { \
             let ignored; \
             document.addEventListener('submit', (event) => { ignored = event.defaultPrevented; }, { once: true }); \
@@ -52,7 +53,7 @@ async fn a_link_that_a_scanner_has_opened_still_signs_in() {
         browser.click("sign-in").await;
         assert_signed_in(&browser, &street).await;
 
-        // Open the same link again: its token is used up, and the portal says so.
+        // Open the same link again. Its token is used up, so the portal shows an error.
         browser.go(&link).await;
         browser.until("performance.now() > 600").await;
         browser.click("sign-in").await;

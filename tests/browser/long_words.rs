@@ -1,4 +1,4 @@
-//! Long words and long names in a mail: they are broken across lines, so that the mail fits on a small phone.
+//! Long words and long host names in a mail are broken across lines, so that the mail fits on a small phone.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     plan_with_code,
 };
 
-/// The messages that get a long word. None of them needs an argument.
+/// The messages that are replaced with a long word. None of them takes an argument.
 const MESSAGES: [&str; 7] = [
     "mail-button",
     "mail-newest-link",
@@ -23,7 +23,7 @@ const MESSAGES: [&str; 7] = [
     "mail-ignore-code",
 ];
 
-/// A German word of 63 letters, longer than a line of a phone.
+/// A German word of 63 letters, longer than a line on a phone.
 const LONG_WORD: &str = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz";
 
 /// A host name of 60 characters, with one long label.
@@ -51,7 +51,7 @@ async fn a_mail_with_long_words_and_a_long_host_fits_on_a_small_phone() {
             assert!(html.contains(LONG_WORD) && html.contains(LONG_HOST), "{html}");
             for look in ALL_LOOKS.into_iter().filter(|look| look.width == NARROW.width) {
                 show_mail(&browser, &html, look).await;
-                browser.assert_fits(&format!("the mail of {link_style} with long words, {}", look.name)).await;
+                browser.assert_fits(&format!("long words, LINK_STYLE={link_style}, {}", look.name)).await;
             }
             system.finish_with_any_jobs();
         }

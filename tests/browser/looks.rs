@@ -1,10 +1,11 @@
-//! How a browser shows a page: the size of its window, light or dark mode, and colours that the user has forced on all pages.
+//! How a browser shows a page: the size of the window, light or dark mode, and colours that the user has forced on all
+//! pages.
 
 use serde_json::json;
 
 use crate::chromium::Browser;
 
-/// One way to show a page.
+/// A window size and a colour scheme in which a page is shown.
 #[derive(Clone, Copy)]
 pub(crate) struct Look {
     pub(crate) name: &'static str,
@@ -17,20 +18,20 @@ pub(crate) struct Look {
 
 const LIGHT: Look = Look { name: "light", width: 1100, height: 700, is_dark: false, has_forced_colors: false };
 const DARK: Look = Look { name: "dark", is_dark: true, ..LIGHT };
-/// 320 px is the width that WCAG requires (1.4.10).
+/// WCAG 1.4.10 requires that a page 320 px wide does not scroll sideways.
 pub(crate) const NARROW: Look = Look { name: "320 px", width: 320, height: 640, ..LIGHT };
 const NARROW_DARK: Look = Look { name: "320 px, dark", is_dark: true, ..NARROW };
-const FORCED: Look = Look { name: "320 px, forced colors", has_forced_colors: true, ..NARROW };
-const FORCED_DARK: Look = Look { name: "320 px, forced colors, dark", is_dark: true, ..FORCED };
+const FORCED: Look = Look { name: "320 px, forced colours", has_forced_colors: true, ..NARROW };
+const FORCED_DARK: Look = Look { name: "320 px, forced colours, dark", is_dark: true, ..FORCED };
 
 /// The looks in which screenshots are taken.
 pub(crate) const LOOKS: [Look; 3] = [LIGHT, DARK, Look { name: "phone", width: 390, height: 780, ..LIGHT }];
 
-/// The looks in which a page must be readable by everyone.
+/// The looks in which every page must be readable.
 pub(crate) const ALL_LOOKS: [Look; 6] = [LIGHT, DARK, NARROW, NARROW_DARK, FORCED, FORCED_DARK];
 
 impl Browser {
-    /// Applies this look to the open page and to the pages that are opened next.
+    /// Applies this look to the open page and to all pages that are opened afterwards.
     pub(crate) async fn look_like(&self, look: Look) {
         let tools = self.driver.cdp();
         let Look { width, height, .. } = look;
@@ -49,14 +50,14 @@ impl Browser {
         self.assert_accessible(what).await;
     }
 
-    /// Fails if the page scrolls sideways. On a phone, `innerWidth` grows with the page, so it does not show this.
+    /// Fails if the page scrolls sideways. Uses `clientWidth`, because `innerWidth` grows with the page on a phone.
     pub(crate) async fn assert_fits(&self, what: &str) {
         let wide = self.value("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
         assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
     }
 }
 
-/// Checks a state of a page in every look, and then returns to the first look.
+/// Checks the page in its current state in every look, and then returns to the first look.
 pub(crate) async fn assert_readable_everywhere(browser: &Browser, what: &str) {
     for look in ALL_LOOKS {
         browser.look_like(look).await;

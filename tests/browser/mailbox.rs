@@ -1,4 +1,4 @@
-//! The mailbox page: it shows why a mail does not arrive, and works with a keyboard and a screen reader.
+//! The mailbox page shows why a mail does not arrive, and works with a keyboard and a screen reader.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::{Street, chromium::browse};
 
 #[tokio::test]
-async fn a_failure_is_shown_until_a_mail_arrives_and_that_is_announced() {
+async fn a_simulated_failure_is_shown_until_it_is_cleared_and_the_new_mail_is_announced() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         browser.go(&street.mailbox()).await;
@@ -62,9 +62,9 @@ async fn jobs_without_a_mail_are_listed_with_the_reason() {
         });
         browser.until_text("jobs", "Mail is stopped: Mailgun refuses the API key.").await;
         browser
-            .until("/ada@example.com waiting, next try in 0:[34]\\d: Mailgun answered 500/.test(jobs.innerText)")
+            .until("/ada@example.com waiting, next attempt in 0:[34]\\d: Mailgun answered 500/.test(jobs.innerText)")
             .await;
-        for part in ["bob@example.com is being sent", "eve@example.com not sent, because it is too late"] {
+        for part in ["bob@example.com being sent", "eve@example.com expired before it was sent"] {
             browser.until_text("jobs", part).await;
         }
         let before = browser.text("jobs").await;

@@ -1,5 +1,5 @@
-//! What a person sees: the example portal and the mailbox page in a real browser, with the real programs. Run with
-//! `just browser-test`. It needs Chromium and its driver, so it is not part of `cargo test --workspace`.
+//! Tests of the example portal and the mailbox page in a real browser, with the real programs. Run them with
+//! `just browser-test`. They need Chromium and its driver, so they are not part of `cargo test --workspace`.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod accessibility;
@@ -25,7 +25,7 @@ use sandbox::{Mail, Portal, PortalSettings};
 use serde_json::json;
 use tests::{Plan, TestSystem};
 
-/// A system that has the confirm page and mails links of this `LINK_STYLE`.
+/// A plan for a system with a confirm page, whose worker runs with this `LINK_STYLE`.
 pub(crate) fn plan_with(link_style: &str) -> Plan {
     Plan::default().with_confirm_page().worker("LINK_STYLE", link_style)
 }
@@ -55,17 +55,17 @@ impl Street {
         Street { system, portal }
     }
 
-    /// Ends the test. It may leave jobs open, because it tests the pages, not the jobs.
+    /// Ends the test. Jobs may still be open, because the browser tests check pages, not jobs.
     pub(crate) fn finish(self) {
         self.system.finish_with_any_jobs();
     }
 
-    /// The URL of a page of the portal.
+    /// The URL of the portal's page with this path.
     pub(crate) fn page(&self, path: &str) -> String {
         format!("{}{path}", self.portal.url())
     }
 
-    /// Requests a mail as a person on another device would.
+    /// Requests a mail as a person on another device would, and returns the mail.
     pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
         mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }

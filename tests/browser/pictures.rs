@@ -1,5 +1,6 @@
-//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light or dark mode.
-//! With `SCREENSHOTS=folder`, the tests save screenshots there. `just browser-pictures` updates the screenshots in docs/images.
+//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light or dark
+//! mode. With `SCREENSHOTS=folder`, the tests save screenshots in that folder. `just browser-pictures` updates the
+//! screenshots in docs/images.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,7 +25,7 @@ async fn keep(browser: &Browser, name: &str) {
 }
 
 #[tokio::test]
-async fn every_page_is_readable_light_dark_and_on_a_phone() {
+async fn every_page_is_readable_in_light_and_dark_mode_and_on_a_phone() {
     let portal = PortalSettings { mails_show_code: true, ..PortalSettings::default() };
     let mut plan = plan_with_code("confirm");
     let files = PortalFiles::write("https://library.example.com").unwrap();
@@ -69,9 +70,9 @@ async fn every_page_is_readable_light_dark_and_on_a_phone() {
     .await;
 }
 
-/// The mails of `LINK_STYLE=confirm`, with and without a code, and a mail with only a code.
+/// The mails sent with `LINK_STYLE=confirm`, with and without a code, and a mail with only a code.
 #[tokio::test]
-async fn every_mail_is_readable_light_dark_and_on_a_phone() {
+async fn every_mail_is_readable_in_light_and_dark_mode_and_on_a_phone() {
     browse(|browser| async move {
         for (mail, plan) in [
             ("link-and-code", plan_with_code("confirm")),
@@ -98,7 +99,7 @@ async fn every_mail_is_readable_light_dark_and_on_a_phone() {
 
 /// The mail and the confirm page in every language.
 #[tokio::test]
-async fn every_language_is_readable_and_runs_in_its_direction() {
+async fn every_language_is_readable_and_shown_in_its_writing_direction() {
     let system = TestSystem::with(plan_with_code("confirm").api("LANGUAGES", "en,de,fr,es,ar")).await;
     browse(|browser| async move {
         let mut mails = vec![];
@@ -135,9 +136,9 @@ async fn every_language_is_readable_and_runs_in_its_direction() {
     .await;
 }
 
-/// The mails of the two portals of `cargo dev`.
+/// The mails of `cargo dev`'s two portals.
 #[tokio::test]
-async fn every_portals_mail_has_its_look() {
+async fn every_portals_mail_has_that_portals_name_and_colour() {
     let files = PortalFiles::write("https://library.example.com").unwrap();
     let mailgun = mailbox_of(&files).await;
     get_at(&format!("{}/mails", mailgun.url())).await;

@@ -1,4 +1,4 @@
-//! What the page shows if no mail is sent.
+//! What the portal's page shows if no mail is sent.
 
 use tests::Plan;
 
@@ -28,7 +28,7 @@ async fn a_typo_in_the_address_is_shown_at_the_field_and_can_be_corrected() {
 }
 
 #[tokio::test]
-async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
+async fn a_person_who_requests_too_many_links_sees_how_long_to_wait() {
     let street = Street::of(Plan::default().api("RECIPIENT_RATE_LIMIT", "1/15m"), 30).await;
     browse(|browser| async move {
         for (page, shown) in [("/?next=/one", "sent"), ("/?next=/two", "notice")] {
@@ -55,7 +55,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
+async fn people_on_a_network_that_sends_too_many_requests_see_how_long_to_wait() {
     let street = Street::of(Plan::default().api("IP_RATE_LIMIT", "1/1m"), 30).await;
     browse(|browser| async move {
         for shown in ["sent", "notice"] {
@@ -76,7 +76,7 @@ async fn an_unavailable_api_is_reported_and_the_address_is_kept() {
     let plan = Plan { own_server: true, ..Plan::default() };
     let street = Street::of(plan, 30).await;
     browse(|browser| async move {
-        // The api's database is unavailable. The page says so, and says when to try again.
+        // The api's database is unavailable. The page shows that sign-in is unavailable, and when to try again.
         street.system.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;

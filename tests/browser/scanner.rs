@@ -1,4 +1,4 @@
-//! What a company's mail scanner does with a mail: it opens every address, and watches what the pages' scripts do.
+//! What a company's mail scanner does with a mail: it opens every URL, and watches what the pages' scripts do.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,14 +7,14 @@ use sandbox::Mail;
 
 use crate::chromium::{Browser, browse};
 
-/// The addresses in a mail's text and HTML.
+/// Returns the URLs in a mail's text and HTML.
 pub(crate) fn addresses(mail: &Mail) -> BTreeSet<String> {
     let both = format!("{} {}", mail.text, mail.html.replace("&amp;", "&").replace("&#38;", "&"));
     let words = both.split(|c: char| c.is_whitespace() || "<>\"'".contains(c));
     words.filter(|word| word.starts_with("http://") || word.starts_with("https://")).map(str::to_owned).collect()
 }
 
-/// Opens every address in the mail, in a separate browser. Returns the number of addresses.
+/// Opens every URL in the mail, one after another, in a new browser. Returns the number of URLs.
 pub(crate) async fn scan_mail(mail: &Mail) -> usize {
     let addresses = addresses(mail);
     if !addresses.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) async fn scan(browser: &Browser, link: &str) {
     browser.driver.new_tab().await.unwrap();
     browser.to_newest_tab().await;
     browser.go(link).await;
-    // Wait, as a scanner does, to see what the page's scripts do.
+    // Wait as a scanner does, to see what the page's scripts do.
     tokio::time::sleep(Duration::from_secs(5)).await;
     browser.driver.close_window().await.unwrap();
     browser.to_newest_tab().await;

@@ -1,5 +1,5 @@
-//! The button on the mailbox page that scans a mail as a company's mail scanner does, and what the page then says about the
-//! link.
+//! The button on the mailbox page that scans a mail as a company's mail scanner does, and what the page then shows
+//! about the link.
 
 use tests::Plan;
 use thirtyfour::By;
@@ -14,8 +14,8 @@ use crate::{
 
 const RESULT: &str = "document.querySelector('#scan-0 strong')?.innerText";
 
-/// Presses the scan button of the only mail and waits until the result is shown and announced to screen readers. Returns the
-/// text shown and, if the mailbox page could not close the scanner's window, the address open in that window.
+/// Presses the scan button of the only mail and waits until the result is shown and announced to screen readers.
+/// Returns the text shown and, if the mailbox page could not close the scanner's window, the URL open in that window.
 async fn scan(browser: &Browser, result: &str) -> (String, Option<String>) {
     press(browser).await;
     until_scanned(browser, result).await
@@ -41,7 +41,8 @@ async fn until_scanned(browser: &Browser, result: &str) -> (String, Option<Strin
     (browser.text("scan-0").await, address)
 }
 
-/// Starts a system, requests a link on the portal and opens the mailbox page. Returns the system and the link in the mail.
+/// Starts a system, requests a link on the portal and opens the mailbox page. Returns the system and the link in the
+/// mail.
 async fn street_with_mail(browser: &Browser, plan: Plan) -> (Street, String) {
     let street = Street::of(plan, 30).await;
     let link = ask(browser, &street).await;
@@ -54,10 +55,10 @@ async fn a_scan_leaves_a_confirm_link_working() {
     browse(|browser| async move {
         let (street, link) = street_with_mail(&browser, plan_with_code("confirm")).await;
         press(&browser).await;
-        browser.until_text("scan-0", "Do not press anything in the scanner's window").await;
+        browser.until_text("scan-0", "Do not click anything in the scanner's window").await;
         browser.assert_accessible("a mail that is being scanned").await;
-        assert!(!browser.text("scan-0").await.contains("signs in"));
-        let (shown, left_open) = until_scanned(&browser, "The link still signs in.").await;
+        assert!(!browser.text("scan-0").await.contains("still works"));
+        let (shown, left_open) = until_scanned(&browser, "The link still works.").await;
         assert_eq!(left_open.as_ref(), Some(&link));
         for part in
             ["HEAD: 200 (3 times)", "GET: 200 (3 times)", "If the scanner's window is still open", "/auth/confirm/"]
@@ -84,7 +85,7 @@ async fn a_scan_leaves_a_confirm_link_working() {
 }
 
 #[tokio::test]
-async fn a_scan_uses_up_a_link_of_supabase() {
+async fn a_scan_uses_up_supabases_own_link() {
     browse(|browser| async move {
         let (street, link) = street_with_mail(&browser, plan_with("verify")).await;
         let result = "The scanner used up the link: a person who opens it now gets otp_expired.";
@@ -96,21 +97,21 @@ async fn a_scan_uses_up_a_link_of_supabase() {
         browser.assert_accessible("a link that the scanner used up").await;
         assert_eq!(street.system.supabase.verify(&link).await.unwrap().code, "otp_expired");
 
-        scan(&browser, "The link did not sign in before the scan, either.").await;
+        scan(&browser, "The link did not work even before the scan.").await;
         street.finish();
     })
     .await;
 }
 
-/// Whether a scanner that runs scripts uses up a link to the portal depends on the portal, so both results are right.
+/// Whether a scanner that runs scripts uses up a link to the portal depends on the portal, so both results are valid.
 #[tokio::test]
-async fn the_result_for_a_link_to_the_portal_is_what_supabase_says() {
+async fn the_scan_result_for_a_link_to_the_portal_matches_supabase() {
     browse(|browser| async move {
         let (street, link) = street_with_mail(&browser, plan_with("token_hash")).await;
         let hash = link.split_once("token_hash=").unwrap().1.split('&').next().unwrap();
         let (shown, _) = scan(&browser, "The ").await;
         let signs_in = street.system.supabase.verify_token_hash(hash).await.unwrap() == "signed_in";
-        assert_eq!(shown.contains("The link still signs in."), signs_in, "{shown}");
+        assert_eq!(shown.contains("The link still works."), signs_in, "{shown}");
         assert_eq!(shown.contains("The scanner used up the link"), !signs_in, "{shown}");
         assert!(shown.contains("GET: 200 (3 times)"), "{shown}");
         street.finish();
@@ -137,7 +138,7 @@ async fn a_blocked_window_is_reported() {
     browse(|browser| async move {
         let (street, _) = street_with_mail(&browser, plan_with("confirm")).await;
         browser.value("window.open = () => null").await;
-        let (shown, _) = scan(&browser, "The link still signs in.").await;
+        let (shown, _) = scan(&browser, "The link still works.").await;
         assert!(shown.contains("the browser blocked the scanner's window. Allow pop-ups"), "{shown}");
         browser.assert_accessible("a scan without a window").await;
         street.finish();

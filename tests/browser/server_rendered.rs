@@ -1,5 +1,5 @@
-//! The example portal that renders on a server, with links of `LINK_STYLE=token_hash`: only the button uses up a link, only the
-//! portal's own pages may submit the button's form, and nothing outside the server learns the hash or the session.
+//! The server-rendered example portal, with `LINK_STYLE=token_hash`. Only the button uses up a link, only the portal's
+//! own pages may submit the button's form, and the hash and the session do not leak to scripts or logs.
 
 use sandbox::{Fault, FaultKind, Mail, PortalSsr, PortalSsrSettings, client};
 use serde_json::json;
@@ -28,7 +28,7 @@ impl Street {
         let portal = PortalSsr::start(PortalSsrSettings {
             api: system.url("/api").await,
             supabase_url: system.supabase.url(),
-            // The test acts as a proxy in front of the portal, so that it can choose the visitor's address.
+            // The test acts as a proxy in front of the portal, so that it can choose the visitor's IP address.
             trusted_proxies: "127.0.0.1".into(),
         })
         .await
@@ -40,7 +40,7 @@ impl Street {
         format!("{}{path}", self.portal.url())
     }
 
-    /// Fails if the portal logged a hash.
+    /// Ends the test, and fails if the portal logged a token hash.
     fn finish(self) {
         let log = self.portal.log().join("\n");
         assert!(log.contains("GET /auth/callback 200"), "{log}");
@@ -48,12 +48,12 @@ impl Street {
         self.system.finish_with_any_jobs();
     }
 
-    /// Requests a link as a person on another device would.
+    /// Requests a mail as a person on another device would, and returns the mail.
     async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
         mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }
 
-    /// Posts a form, as a page of this origin does.
+    /// Posts a form with these headers, as a browser does.
     async fn post(&self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> reqwest::Response {
         let form = reqwest::Url::parse_with_params("http://form/", form).unwrap().query().unwrap().to_owned();
         let request = client().unwrap().post(self.page(path)).body(form);
@@ -62,7 +62,7 @@ impl Street {
     }
 }
 
-/// Opens a page of the portal without a session, and requests a mail on the form to which the portal redirects.
+/// Opens a page of the portal without a session, and requests a mail with the form to which the portal redirects.
 async fn ask(browser: &Browser, street: &Street, address: &str) -> Mail {
     browser.go(&street.page(PAGE)).await;
     browser.until_shown("email").await;
@@ -84,14 +84,14 @@ async fn assert_signed_in(browser: &Browser, street: &Street, address: &str) {
 }
 
 #[tokio::test]
-async fn a_token_hash_link_that_a_scanner_has_opened_still_signs_in() {
+async fn a_token_hash_link_still_works_after_a_scanner_has_opened_it() {
     let street = Street::of(Plan::default()).await;
     browse(|browser| async move {
         browser.go(&street.page("/")).await;
         assert_readable_everywhere(&browser, "the rendered form").await;
         let mail = ask(&browser, &street, "Ada@Example.com").await;
         assert_eq!(browser.text("address").await, ADA);
-        assert_readable_everywhere(&browser, "the rendered page after the form").await;
+        assert_readable_everywhere(&browser, "the rendered page after submitting the form").await;
         assert_eq!(scan_mail(&mail).await, 1);
         assert_eq!(street.system.supabase.verify_posts(), []);
 
@@ -100,7 +100,7 @@ async fn a_token_hash_link_that_a_scanner_has_opened_still_signs_in() {
         assert_readable_everywhere(&browser, "the page with the button").await;
         browser.click("sign-in").await;
         assert_signed_in(&browser, &street, ADA).await;
-        assert_readable_everywhere(&browser, "the rendered page of a member").await;
+        assert_readable_everywhere(&browser, "the rendered page after signing in").await;
         assert_eq!(browser.value("document.cookie + document.referrer").await, street.page("/"));
         for cookie in browser.driver.get_all_cookies().await.unwrap() {
             let kept = (cookie.http_only, cookie.same_site.map(|same_site| format!("{same_site:?}")));
@@ -128,18 +128,18 @@ async fn a_token_hash_link_that_a_scanner_has_opened_still_signs_in() {
 }
 
 #[tokio::test]
-async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
+async fn the_rendered_portal_asks_before_it_accepts_an_unexpected_session() {
     let street = Street::of(Plan::default()).await;
     browse(|browser| async move {
         let bob = street.mail_asked_elsewhere(BOB, PAGE).await;
         open_and_press(&browser, &bob).await;
         browser.until_text("question-title", "Sign in as bob@example.com?").await;
         assert!(browser.text("unasked").await.contains("another device"));
-        assert_readable_everywhere(&browser, "an unasked link on the rendered portal").await;
+        assert_readable_everywhere(&browser, "an unrequested link on the rendered portal").await;
         browser.click("yes").await;
         assert_signed_in(&browser, &street, BOB).await;
 
-        // Open a link for somebody else.
+        // Open another person's link.
         let eve = street.mail_asked_elsewhere("eve@example.com", "/home").await;
         open_and_press(&browser, &eve).await;
         browser.until_text("question-title", "Sign in as eve@example.com instead?").await;
@@ -153,7 +153,7 @@ async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
             browser.driver.get_all_cookies().await.unwrap().into_iter().map(|cookie| cookie.name).collect();
         assert_eq!(names, ["session"]);
 
-        // The portal asks no question about Bob's own link.
+        // While Bob is signed in, the portal accepts another link of his without asking.
         street.mail_asked_elsewhere(BOB, "/home").await;
         let mails = street.system.mailgun.wait_for_mails(3).await.unwrap();
         open_and_press(&browser, &mails[2]).await;
@@ -178,7 +178,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
         browser.go(&format!("data:text/html,{form}")).await;
         browser.click("go").await;
         browser.until_text("title", "This did not work").await;
-        browser.assert_accessible("a form of another site").await;
+        browser.assert_accessible("a form from another site").await;
         let own = street.portal.url();
         for headers in [
             vec![],
@@ -194,7 +194,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
             }
         }
 
-        // Open links and post forms whose hash was cut off or is not a hash.
+        // Open links and post forms with a malformed hash or a wrong type.
         browser.go(&link.replace(hash, &hash[..40])).await;
         browser.until_text("title", "This link is incomplete").await;
         assert_readable_everywhere(&browser, "a malformed hash").await;
@@ -214,7 +214,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
 }
 
 #[tokio::test]
-async fn problems_are_shown_and_a_link_that_was_not_used_keeps_its_button() {
+async fn errors_are_shown_and_an_unused_link_keeps_its_button() {
     let street = Street::of(Plan::default().api("RECIPIENT_RATE_LIMIT", "1/15m")).await;
     browse(|browser| async move {
         browser.go(&street.page("/?next=/projects/42%3Ftab=files")).await;
@@ -222,13 +222,13 @@ async fn problems_are_shown_and_a_link_that_was_not_used_keeps_its_button() {
         browser.until_text("email-error", "like name@example.com").await;
         assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example,com");
         assert_eq!(browser.value("document.activeElement.id").await, "email");
-        assert_readable_everywhere(&browser, "a typo on the rendered form").await;
+        assert_readable_everywhere(&browser, "a typo in the rendered form").await;
         let mail = ask(&browser, &street, ADA).await;
         browser.go(&street.page("/")).await;
         browser.ask_for(ADA).await;
         browser.until_shown("notice").await;
         assert!(browser.text("notice").await.contains("already sent several mails"));
-        assert_readable_everywhere(&browser, "a limit on the rendered form").await;
+        assert_readable_everywhere(&browser, "a rate-limit message in the rendered form").await;
 
         let faults = street.system.supabase.verify_faults();
         browser.go(mail.link().unwrap()).await;
@@ -246,10 +246,10 @@ async fn problems_are_shown_and_a_link_that_was_not_used_keeps_its_button() {
     .await;
 }
 
-/// The portal's server sends all requests, so it must pass on each visitor's address. Otherwise, one visitor could use up
-/// everyone's limits.
+/// The portal's server sends all requests, so it must pass on each visitor's IP address. If it did not, one visitor
+/// could use up everyone's limits.
 #[tokio::test]
-async fn the_api_and_supabase_learn_the_visitors_address() {
+async fn the_portal_passes_the_visitors_ip_address_to_the_api_and_supabase() {
     let street = Street::of(Plan::default().api("IP_RATE_LIMIT", "1/1m")).await;
     let own = street.portal.url();
     let visitor = |address| [("origin", own.as_str()), ("x-forwarded-for", address)];
@@ -257,7 +257,7 @@ async fn the_api_and_supabase_learn_the_visitors_address() {
         let form = [("email", ADA), ("next", "/home")];
         street.post("/sign-in", &form, &visitor(address)).await.status().as_u16()
     };
-    // Entries that a visitor wrote in front of the proxy's own entry are ignored.
+    // Entries that the visitor added to `x-forwarded-for` before the proxy's own entry are ignored.
     assert_eq!(statuses("203.0.113.1").await, 303);
     assert_eq!(statuses("198.51.100.9, 203.0.113.1").await, 429);
     assert_eq!(statuses("203.0.113.2").await, 303);
@@ -283,9 +283,9 @@ async fn the_api_and_supabase_learn_the_visitors_address() {
     street.finish();
 }
 
-/// Anybody can craft a link to the callback. Whatever its `next` is, the browser stays on the portal.
+/// Anybody can craft a link to the callback page. Whatever the link's `next` is, the browser stays on the portal.
 #[tokio::test]
-async fn the_rendered_callback_leads_nowhere_else() {
+async fn the_rendered_callback_never_redirects_to_another_site() {
     let street = Street::of(Plan::default()).await;
     let own = street.portal.url();
     let mail = street.mail_asked_elsewhere(ADA, "/home").await;
@@ -312,7 +312,7 @@ async fn the_rendered_callback_leads_nowhere_else() {
         assert_eq!(answer.status(), 303, "{next}");
         assert_eq!(answer.headers()["location"], format!("{own}{lands_at}"), "{next}");
     }
-    // Answer a question about somebody else. The question was shown before this session's link was opened.
+    // Post a form from an older page, which asked about another person's session, and a form without an address.
     for form in [vec![("address", BOB), ("next", "/home")], vec![("next", "/home")]] {
         assert_eq!(street.post("/auth/accept", &form, &headers).await.status(), 403, "{form:?}");
     }

@@ -1,5 +1,5 @@
-//! Whose session a browser accepts: the waiting tab continues only for the address that it waits for, and the callback page
-//! asks before it accepts a session that somebody else may have sent.
+//! Whose session a browser accepts: the waiting tab continues only for the address that it waits for, and the callback
+//! page asks before it accepts a session that another person may have sent.
 
 use sandbox::Mail;
 use tests::Plan;
@@ -14,14 +14,14 @@ const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 const PAGE: &str = "/projects/42";
 
-/// Opens the mail's link in a new tab, and waits for the question.
+/// Opens the mail's link in a new tab, and waits until the page asks whether to sign in.
 async fn open_and_wait_for_the_question(browser: &Browser, mail: &Mail) {
     browser.driver.new_tab().await.unwrap();
     browser.to_newest_tab().await;
     browser.go(mail.link().unwrap()).await;
     browser.until_shown("question").await;
     assert_eq!(browser.value("document.activeElement.id").await, "question-title");
-    // The tokens are only in the page's memory.
+    // While the page asks whether to sign in, the tokens are only in the page's memory.
     let kept =
         "location.href + JSON.stringify([history.state, {...localStorage}, {...sessionStorage}, document.cookie])";
     let kept = browser.value(kept).await.as_str().unwrap().to_owned();
@@ -34,7 +34,7 @@ async fn signed_in_as(browser: &Browser) -> String {
 }
 
 #[tokio::test]
-async fn a_waiting_tab_continues_with_its_own_person_only() {
+async fn a_waiting_tab_continues_only_for_the_person_it_waits_for() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         browser.go(&street.page(PAGE)).await;
@@ -50,7 +50,7 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
         assert_eq!(browser.text("question-title").await, "Sign in as bob@example.com?");
         assert!(browser.text("unasked").await.contains("another device"));
         assert_eq!(browser.text("now").await, "");
-        assert_readable_everywhere(&browser, "a link that nobody asked for").await;
+        assert_readable_everywhere(&browser, "a link that was not requested in this browser").await;
         browser.click("yes").await;
         assert_eq!(signed_in_as(&browser).await, BOB);
 
@@ -78,10 +78,10 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
 }
 
 #[tokio::test]
-async fn a_person_who_says_no_keeps_their_earlier_state() {
+async fn declining_a_session_changes_nothing() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
-        // Nobody is signed in.
+        // Decline a session while nobody is signed in.
         let eve = street.mail_asked_elsewhere("eve@example.com", PAGE).await;
         open_and_wait_for_the_question(&browser, &eve).await;
         browser.click("no").await;
@@ -89,7 +89,7 @@ async fn a_person_who_says_no_keeps_their_earlier_state() {
         assert_eq!(browser.value("localStorage.length").await, 0);
         assert_eq!(browser.value("new URLSearchParams(location.search).get('next')").await, PAGE);
 
-        // Bob signs in, and then opens a link that he did not request. The question mentions both facts.
+        // Bob signs in, and then opens a link that somebody else requested. The page mentions both facts.
         let bob = street.mail_asked_elsewhere(BOB, "/home").await;
         open_and_wait_for_the_question(&browser, &bob).await;
         browser.click("yes").await;
@@ -126,9 +126,9 @@ async fn a_request_is_remembered_for_a_day() {
     .await;
 }
 
-/// Anybody can forge a token that claims an address. Only Supabase knows whose session a token belongs to.
+/// Anybody can forge a token that contains any address. Only Supabase can tell whose session a token belongs to.
 #[tokio::test]
-async fn a_made_up_session_of_an_address_that_asked_here_is_not_taken() {
+async fn a_forged_session_for_an_address_that_requested_a_link_here_is_refused() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         browser.go(&street.page("/")).await;

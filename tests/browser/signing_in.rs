@@ -1,5 +1,5 @@
-//! The whole sign-in, from the form through the mail and its link to the right page. Also checks that no page can read a token
-//! from a URL.
+//! The whole sign-in, from the form through the mail and its link to the right page. Also checks that no page can read
+//! a token from a URL.
 
 use std::time::Duration;
 
@@ -33,12 +33,12 @@ async fn assert_no_token_in_sight(browser: &Browser) {
         .value("[location.href, document.referrer, ...performance.getEntries().map((entry) => entry.name)].join('\\n')")
         .await;
     for secret in ["access_token", "refresh_token", "token=", "eyJ"] {
-        assert!(!seen.as_str().unwrap().contains(secret), "{secret} is in sight: {seen}");
+        assert!(!seen.as_str().unwrap().contains(secret), "the page can read {secret}: {seen}");
     }
 }
 
 #[tokio::test]
-async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
+async fn a_person_signs_in_and_lands_on_the_page_that_they_opened() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         ask(&browser, &street, "/projects/42?tab=files").await;
@@ -55,10 +55,10 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         follow_the_link(&browser).await;
         browser.until_shown("page").await;
         assert_eq!(browser.value("location.href").await, street.page("/projects/42?tab=files"));
-        browser.assert_accessible("the page of a member").await;
+        browser.assert_accessible("the page after signing in").await;
         assert_eq!(browser.text("who").await, ADA);
         assert_no_token_in_sight(&browser).await;
-        // Going back must not return to an address with tokens.
+        // Going back must not return to a URL with tokens.
         browser.driver.back().await.unwrap();
         assert_no_token_in_sight(&browser).await;
 
@@ -78,7 +78,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.click("go-on").await;
         browser.until_shown("page").await;
 
-        // After signing out, the same page redirects to the form, and the new link opens the page again.
+        // After the sign-out, the same page redirects to the form, which keeps the page's path in `next`.
         browser.click("sign-out").await;
         browser.until_shown("ask").await;
         assert_eq!(browser.value("localStorage.length").await, 0);
@@ -99,7 +99,7 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
         browser.until("!document.getElementById('resend').disabled").await;
         browser.click("resend").await;
         browser.until_text("sent-again", "A new mail is on its way").await;
-        browser.assert_accessible("a second mail is sent").await;
+        browser.assert_accessible("the form after a second mail was requested").await;
         street.system.mailgun.wait_for_mails(2).await.unwrap();
         browser.go(&street.mailbox()).await;
         browser.until("document.querySelectorAll('.mail').length === 2").await;
@@ -110,9 +110,9 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
     .await;
 }
 
-/// Anybody can craft a link to the callback page. Whatever its `next` is, the browser stays on the portal.
+/// Anybody can craft a link to the callback page. Whatever the link's `next` is, the browser stays on the portal.
 #[tokio::test]
-async fn the_callback_page_leads_nowhere_else() {
+async fn the_callback_page_never_leads_to_another_site() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         ask(&browser, &street, "/home").await;

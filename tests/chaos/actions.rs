@@ -1,4 +1,5 @@
-//! `operator_actions` has exactly one row for each action that took effect, and operators get an answer whenever Postgres is up.
+//! `operator_actions` has exactly one row for each action that took effect, and operators get an answer whenever
+//! Postgres is up.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,8 @@ use crate::{
     operators::{Act, Outcome},
 };
 
-/// Maximum seconds from the recorded end of a job until others can see it. A job's end has the time at which its statement began, and
-/// the statement may wait for a lock.
+/// Maximum number of seconds between the recorded end of a job and the moment when other transactions can see it. The
+/// recorded time is when the statement began, and the statement may then have waited for a lock.
 pub(crate) const LONGEST_WAIT_FOR_LOCK: f64 = 5.0;
 /// Seconds for which an action may still fail after Postgres is back.
 const GRACE: f64 = 3.0;
@@ -26,14 +27,15 @@ pub(crate) fn each_action_that_took_effect_has_one_row(evidence: &Evidence) -> V
         let rows = rows.remove(act.reason.as_str()).unwrap_or_default();
         let agrees = match (act.took_effect(), rows.len()) {
             (Some(took_effect), count) => count == usize::from(took_effect),
-            // The answer is the same if the job was cancelled before. `cancels` checks that one action took effect.
+            // The code `cancelling` does not show whether this action or an earlier one cancelled the job. The module
+            // `cancels` checks that exactly one of them took effect.
             (None, count) => count <= 1,
         };
         if !(agrees && rows.iter().all(|row| is_of(row, act))) {
-            broken.push(about(act, evidence, &format!("an action and its record disagree: {rows:?}")));
+            broken.push(about(act, evidence, &format!("an action does not match its recorded rows: {rows:?}")));
         }
     }
-    broken.extend(rows.into_values().flatten().map(|row| Broken::of_all(format!("nobody did this: {row:?}"))));
+    broken.extend(rows.into_values().flatten().map(|row| Broken::of_all(format!("no operator did this: {row:?}"))));
     broken
 }
 
@@ -42,7 +44,8 @@ fn is_of(row: &ActionFacts, act: &Act) -> bool {
         == (act.deed.action(), act.deed.object().as_str(), "magic_link_operator")
 }
 
-/// Only an outage of Postgres costs an operator the answer, or a frozen worker that holds a lock.
+/// An action may go unanswered only during or shortly after a Postgres outage or failover, or while a frozen worker
+/// holds a lock.
 pub(crate) fn every_action_was_answered_while_postgres_was_up(evidence: &Evidence) -> Vec<Broken> {
     let failed = evidence.acts.iter().filter(|act| match &act.outcome {
         Outcome::Answered(_) => false,
@@ -59,7 +62,7 @@ pub(crate) fn every_action_was_answered_while_postgres_was_up(evidence: &Evidenc
     failed.map(|act| about(act, evidence, "an action failed although Postgres was up")).collect()
 }
 
-/// A violation by an action, with the job that the action is about.
+/// A broken promise about an action, with the action's job if it has one.
 pub(crate) fn about(act: &Act, evidence: &Evidence, promise: &str) -> Broken {
     let job = evidence.job(&act.deed.object()).map(|job| job.id.clone());
     Broken { promise: format!("{promise}: {act:?}"), job }

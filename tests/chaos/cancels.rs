@@ -1,4 +1,4 @@
-//! A cancelled job is never mailed afterwards, and a refused cancellation changes nothing.
+//! After a job has been cancelled, no mail is sent for it. A refused cancellation changes nothing.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,9 @@ fn cancels(evidence: &Evidence) -> impl Iterator<Item = &Act> {
     evidence.acts.iter().filter(|act| matches!(act.deed, Deed::Cancel(_)))
 }
 
-/// A job has one cancellation on record exactly if an operator was told so, and only then it may end as cancelled. A job that a
-/// worker was running may end for another reason at that moment, but not as sent.
+/// If an operator's cancellation of a job took effect, exactly one cancellation is recorded. If not, none is. Only a
+/// job with a recorded cancellation may end as cancelled. A job that a worker was running when it was cancelled may
+/// also fail, expire or be superseded, but no mail may be sent for it.
 pub(crate) fn cancelled_jobs_end_and_others_do_not(evidence: &Evidence) -> Vec<Broken> {
     let mut confirmed: HashMap<String, bool> = HashMap::new();
     for act in cancels(evidence) {
@@ -38,12 +39,13 @@ pub(crate) fn cancelled_jobs_end_and_others_do_not(evidence: &Evidence) -> Vec<B
         ends && rows.get(job.id.as_str()).copied().unwrap_or_default() == usize::from(is_confirmed)
     };
     let broken = evidence.jobs.iter().filter(|job| !agrees(job));
-    broken.map(|job| Broken::of(job, format!("a job's end contradicts its cancellation: {}", job.state))).collect()
+    broken.map(|job| Broken::of(job, format!("a job's state contradicts its cancellation: {}", job.state))).collect()
 }
 
-/// A job that a worker was running when it was cancelled is not claimed again, and it is never mailed, because its link was not
-/// stored yet. A job that was waiting is not mailed afterwards, and never if the operator was told that nothing was mailed. A
-/// frozen worker whose lease has expired may still make the call that it was about to make.
+/// A job that was running when it was cancelled is not claimed again. No mail is ever sent for it, because its link was
+/// not stored yet. For a job that was waiting when it was cancelled, no mail is sent after the cancellation, with one
+/// exception: a frozen worker whose lease has expired may still make the call that it was about to make. If the
+/// operator was told that nothing was mailed, no mail was sent before the cancellation either.
 pub(crate) fn cancelled_jobs_are_not_mailed(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &evidence.jobs {
@@ -52,12 +54,12 @@ pub(crate) fn cancelled_jobs_are_not_mailed(evidence: &Evidence) -> Vec<Broken> 
             broken.push(Broken::of(job, "a job was claimed again after it was cancelled"));
         }
         if job.cancelled_at.is_some() && !calls.is_empty() {
-            broken.push(Broken::of(job, "a job was mailed although it was cancelled before its link was stored"));
+            broken.push(Broken::of(job, "a mail was sent for a job that was cancelled before its link was stored"));
         }
         let is_late = |at: f64| job.state == "cancelled" && at > job.ended + TOLERANCE;
         let mut late = calls.iter().filter(|call| is_late(moment(call.at)));
         if late.any(|call| !evidence.was_sender_frozen(job, call, job.ended)) {
-            broken.push(Broken::of(job, "a job was mailed after it was cancelled"));
+            broken.push(Broken::of(job, "a mail was sent for a job after it was cancelled"));
         }
     }
     let unmailed = cancels(evidence).filter(|act| {
@@ -65,20 +67,20 @@ pub(crate) fn cancelled_jobs_are_not_mailed(evidence: &Evidence) -> Vec<Broken> 
             if outcome.code == "cancelled" && outcome.message.contains("Nothing was mailed"))
     });
     let mailed = unmailed.filter(|act| evidence.send_calls.contains_key(&act.deed.object()));
-    broken.extend(mailed.map(|act| about(act, evidence, "an operator was told that nothing was mailed")));
+    broken.extend(mailed.map(|act| about(act, evidence, "an operator was wrongly told that nothing was mailed")));
     broken
 }
 
-/// The reasons for which cancellations were refused.
+/// The reason given for each refused cancellation must be true.
 pub(crate) fn refusals_are_true(evidence: &Evidence) -> Vec<Broken> {
     let is_true = |act: &&Act| match (act.code(), evidence.job(&act.deed.object())) {
         (None | Some("cancelled" | "cancelling"), job) => job.is_some(),
         (Some("not_found"), job) => job.is_none(),
         (Some("already_ended"), Some(job)) => job.ended <= act.to + TOLERANCE,
-        // Its link was stored, and it had not ended.
+        // The job's link was stored, and the job had not ended.
         (Some("may_be_sent"), Some(job)) => job.link_made_at.is_some() && job.ended + LONGEST_WAIT_FOR_LOCK >= act.from,
         (Some(_), _) => false,
     };
     let broken = cancels(evidence).filter(|act| !is_true(act));
-    broken.map(|act| about(act, evidence, "a cancellation was answered wrongly")).collect()
+    broken.map(|act| about(act, evidence, "a cancellation got a wrong result")).collect()
 }

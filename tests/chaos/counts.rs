@@ -1,4 +1,4 @@
-//! Summarizes a run in one paragraph.
+//! Summarises a run in one paragraph.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -31,8 +31,9 @@ impl Evidence {
         let late = self.opened.iter().filter(|(_, outcome)| *outcome != "signed_in").count();
         format!(
             "{} requests ({answers}; {} refused although Postgres was up); {} jobs ({ends}); steps ({steps}); {mails} \
-             mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these invalidated by a call that \
-             no worker could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}; {}",
+             mails, {copies} of them copies; {} newest links opened, {late} of them dead, {} of the dead links \
+             invalidated by a call that no worker could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, \
+             {} read-only failovers, {} faults; {}; {}",
             self.asked.len(),
             self.refused_while_postgres_was_up(),
             self.jobs.len(),
@@ -74,9 +75,9 @@ impl Evidence {
             Outcome::Answered(_) => None,
         }));
         format!(
-            "operators: cancellations ({}); filings of retries ({}), of which apis decided ({retries}); pauses ({}), together \
-             {seconds:.0} s; resumes ({}); the last claim during a pause {:.3} s after it began, and the last mail {:.3} s; \
-             unanswered because of: {errors}",
+            "operators: cancellations ({}); retries filed ({}) and decided by apis ({retries}); pauses ({}), \
+             {seconds:.0} s in total; resumes ({}); latest claim during a pause {:.3} s after its start, latest mail \
+             {:.3} s; errors of unanswered actions: {errors}",
             outcomes("cancel"),
             outcomes("retry"),
             outcomes("pause"),
@@ -101,19 +102,19 @@ impl Evidence {
             format!("{} {}", it.upstream.as_str(), if it.half.is_some() { "for half" } else { "for everybody" })
         }));
         format!(
-            "gateways ({gateways}); refusals ({refused}); jobs of people with a personal fault ({of_people}), {others} of others \
-             failed as refused; stops ({stops}), {} recoveries",
+            "gateway faults ({gateways}); refused steps ({refused}); jobs of people with a personal fault \
+             ({of_people}); {others} jobs of other people failed as refused; stops ({stops}), {} recoveries",
             logs::resumes(self).count(),
         )
     }
 
-    /// The code of each step that was refused or that a hook delayed.
+    /// The code of each step that was refused, or that failed because of a hook.
     fn refusals(&self) -> impl Iterator<Item = &str> {
         let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
         codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
-    /// The situations that the run did not reach. The run proves nothing about them.
+    /// Returns the situations that did not occur in the run. The run proves nothing about these situations.
     pub(crate) fn not_reached(&self) -> Vec<Broken> {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
@@ -137,15 +138,21 @@ impl Evidence {
             ("a waiting job without a link is cancelled", cancelled(false)),
             ("a waiting job with a link is cancelled", cancelled(true)),
             ("a running job is cancelled", answered("cancelling")),
-            ("a job is cancelled while its mail may be on its way", answered("may_be_sent")),
-            ("a job is cancelled twice at once", self.acts.windows(2).any(|acts| is_at_once(&acts[0], &acts[1]))),
+            ("a cancellation is refused because the mail may be on its way", answered("may_be_sent")),
+            (
+                "two actions cancel the same job at the same time",
+                self.acts.windows(2).any(|acts| is_at_once(&acts[0], &acts[1])),
+            ),
             ("a retry is accepted", decided.any(|state| state == "accepted")),
-            ("a retry is refused because the person has asked again", answered("asked_again")),
-            ("a retry is refused because its mail may have arrived", answered("may_have_arrived")),
-            ("a pause is resumed", answered("resumed")),
-            ("a pause ends by itself", pauses::spans(self).iter().any(|span| span.ended_by_itself)),
-            ("an operator's action is not answered", self.acts.iter().any(|act| act.code().is_none())),
-            ("a firewall ends a job", has(Some(PersonalKind::Firewall), was_refused)),
+            ("a retry is refused because the person has requested another link", answered("asked_again")),
+            ("a retry is refused because the mail may have arrived", answered("may_have_arrived")),
+            ("an operator ends a pause", answered("resumed")),
+            (
+                "a pause runs out before an operator ends it",
+                pauses::spans(self).iter().any(|span| span.ended_by_itself),
+            ),
+            ("an operator's action gets no answer", self.acts.iter().any(|act| act.code().is_none())),
+            ("a firewall makes a job fail", has(Some(PersonalKind::Firewall), was_refused)),
             ("Mailgun refuses a recipient permanently", has(Some(PersonalKind::NotAuthorized), was_refused)),
             ("a hook delays a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
             ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
@@ -156,7 +163,7 @@ impl Evidence {
         ];
         let not_reached = met.into_iter().filter(|(_, is_met)| !is_met);
         not_reached
-            .map(|(what, _)| Broken::of_all(format!("the run is too short, because it must reach this: {what}")))
+            .map(|(what, _)| Broken::of_all(format!("the run was too short, because this did not happen: {what}")))
             .collect()
     }
 

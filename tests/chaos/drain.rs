@@ -11,22 +11,22 @@ use tokio::time::{interval, timeout};
 
 use crate::{fault_injector::FaultInjector, people, personal::PersonalKind};
 
-/// Maximum time for all jobs to end once nothing fails any more.
+/// Maximum time for all jobs to end after the faults have ended.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Maximum time for a worker to exit after SIGTERM: SHUTDOWN_SECONDS, the time to hand jobs back, and a margin as long as
-/// both together.
+/// Maximum time for a worker to exit after SIGTERM. It is twice the sum of SHUTDOWN_SECONDS and the worker's timeout
+/// for returning jobs to the queue.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PACE: Duration = Duration::from_millis(250);
-/// Makes retries and probes due immediately, so that the test does not have to wait for backoffs. An api that was cut off while it
-/// ran operators' retries no longer holds them.
+/// Makes retries and probes due immediately, so that the test does not have to wait for backoffs. Also releases the
+/// operators' retries that an api has taken but not yet decided.
 const FORWARD: &str = "
     update email_jobs_open set run_at = clock_timestamp() where state = 'retrying';
     update upstreams set probe_at = clock_timestamp() where stopped_by is not null;
     update email_retries set taken_until = null where state = 'filed';
     notify email_jobs";
-/// Number of retries that no api has decided, plus the number of open jobs, not counting the jobs of people with a permanent fault
-/// ($1) that were attempted after $2.
+/// Number of retries that no api has decided yet, plus the number of open jobs. Jobs of people with a permanent fault
+/// ($1) are not counted if they were attempted after $2.
 const UNSETTLED: &str = "
     select (select count(*) from email_retries where state = 'filed')
       + (
@@ -34,7 +34,7 @@ const UNSETTLED: &str = "
         where recipient <> all ($1) or coalesce(attempted_at < to_timestamp($2), true)
       )";
 const OPEN: &str = "select count(*) from email_jobs_open";
-/// Makes the deadlines of these people's ($1) waiting jobs pass.
+/// Lets the waiting jobs of the recipients in $1 expire: sets their deadlines to the current time.
 const TOO_LATE: &str = "
     update email_jobs_open set deadline_at = clock_timestamp()
     where recipient = any ($1) and state in ('queued', 'retrying') and deadline_at > clock_timestamp()";
@@ -44,10 +44,10 @@ const UNFINISHED: &str = "
       + (select count(*) from upstreams where stopped_by is not null or suspects <> '{}')";
 
 /// Waits until no job is open, or until the timeout. The last open jobs belong to people with a permanent fault, so
-/// this function makes the deadlines of those jobs pass. Returns the requests that this function made.
+/// this function sets the deadlines of those jobs to the current time. Returns the requests that this function made.
 ///
-/// A refusal becomes final only after a call for another recipient has succeeded. So the refused people make requests
-/// first, and then a person without a fault makes one.
+/// A refusal becomes final only after a call for another recipient has succeeded. Therefore the refused people make
+/// requests first, and then a person without a fault makes one.
 pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
     let began = Instant::now();
     let mut asked = people::ask_refused(api, &injector.personal).await;
@@ -65,7 +65,8 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     asked
 }
 
-/// Waits until all retries are decided, and every open job belongs to a person with a permanent fault and has been attempted since this function was called.
+/// Waits until all retries are decided, every open job belongs to a person with a permanent fault, and each of these
+/// jobs has been attempted since this function was called. Gives up at the timeout.
 async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let began_at = now();
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
@@ -80,8 +81,8 @@ async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     }
 }
 
-/// Removes all faults and makes one more request, which must be mailed: an upstream that was stopped or had suspects
-/// because of other people's faults must work again.
+/// Removes all faults and makes one more request. Its mail must be sent, even if an upstream was stopped or had
+/// suspects because of other people's faults.
 pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
     system.supabase.faults().clear();
     system.mailgun.faults().clear();
@@ -93,7 +94,7 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
     {
         system.execute(FORWARD).await;
         pace.tick().await;
-        // Retry a refusal: the api may still have counted the late jobs.
+        // Repeat a refused request: the api may have refused it because of jobs that have since ended.
         if asked.last().is_some_and(|it| it.answer != Ok(200)) {
             asked.push(people::ask_ordinary(api, &injector.personal, 0).await);
         }

@@ -1,4 +1,4 @@
-//! Everything that a run left behind. The promises are checked against it.
+//! Everything that a run left behind. The promises are checked against this evidence.
 
 use std::{collections::HashMap, ops::Deref};
 
@@ -42,11 +42,11 @@ pub(crate) struct UpstreamFacts {
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct ActionFacts {
     pub(crate) action: String,
-    /// The id of the job, or what is paused.
+    /// The id of the job, or the target of the pause.
     pub(crate) object: String,
     pub(crate) reason: Option<String>,
     pub(crate) actor: String,
-    /// When a pause was to end by itself.
+    /// When a pause was due to end.
     pub(crate) ends_at: Option<f64>,
 }
 
@@ -63,18 +63,18 @@ pub(crate) struct RetryFacts {
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) record: Record,
-    /// The steps of each job, in order.
+    /// The steps of each job, in chronological order.
     pub(crate) steps: HashMap<String, Vec<StepFacts>>,
-    /// The calls for each recipient, in order.
+    /// The calls to Supabase for each recipient, in chronological order.
     pub(crate) link_calls: HashMap<String, Vec<LinkCall>>,
-    /// The calls for each job, in order.
+    /// The calls to Mailgun for each job, in chronological order.
     pub(crate) send_calls: HashMap<String, Vec<SendCall>>,
     pub(crate) incidents: Vec<Incident>,
     pub(crate) faults: usize,
     pub(crate) personal: PersonalFaults,
     pub(crate) gateway_faults: Vec<GatewayFault>,
     pub(crate) upstreams: Vec<UpstreamFacts>,
-    /// What the operators did and were told.
+    /// The operators' actions, with their outcomes.
     pub(crate) acts: Vec<Act>,
     pub(crate) actions: Vec<ActionFacts>,
     pub(crate) retries: Vec<RetryFacts>,
@@ -140,20 +140,20 @@ impl Evidence {
         self.link_calls.get(recipient).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a step's worker was frozen at some time in this interval.
+    /// Whether this worker was frozen at any time between `from` and `to`.
     pub(crate) fn was_frozen(&self, worker: &str, from: f64, to: f64) -> bool {
-        // A worker's name is host:pid:start.
+        // A worker's name has the form host:pid:start.
         let pid: Option<u32> = worker.rsplit(':').nth(1).and_then(|pid| pid.parse().ok());
         self.had(from, to, |incident| incident.kind == IncidentKind::Freeze && Some(incident.pid) == pid)
     }
 
-    /// Whether such an incident lasted at some time in this interval.
+    /// Whether an incident that satisfies `is_meant` overlaps the interval from `from` to `to`.
     pub(crate) fn had(&self, from: f64, to: f64, is_meant: impl Fn(&Incident) -> bool) -> bool {
         self.incidents.iter().any(|incident| is_meant(incident) && incident.from <= to && incident.to >= from)
     }
 
-    /// Whether the worker that made this call to Mailgun may have been frozen at some time between `from` and the call. If it
-    /// was killed before it recorded the call, this may be any worker.
+    /// Whether the worker that made this call to Mailgun may have been frozen at any time between `from` and the call.
+    /// If the worker was killed before it recorded the call, a freeze of any worker counts.
     pub(crate) fn was_sender_frozen(&self, job: &JobFacts, call: &SendCall, from: f64) -> bool {
         const TOLERANCE: f64 = 0.02;
         let at = moment(call.at);
@@ -165,7 +165,7 @@ impl Evidence {
         }
     }
 
-    /// The calls to Mailgun for a job, in order.
+    /// The calls to Mailgun for a job, in chronological order.
     pub(crate) fn send_calls_of(&self, job: &JobFacts) -> &[SendCall] {
         self.send_calls.get(&job.id).map_or(&[], Vec::as_slice)
     }

@@ -18,40 +18,42 @@ use crate::{
 
 /// Milliseconds between two faults.
 const INTERVAL_MS: std::ops::Range<u64> = 80..220;
-/// How long a worker is frozen, in milliseconds, unless it stays frozen until its jobs are taken over.
+/// How long a worker is frozen, in milliseconds, unless it stays frozen until one of its jobs is taken over.
 const FREEZE: std::ops::Range<u64> = 1_000..8_000;
-/// Maximum time for which a worker stays frozen until a takeover: the length of a lease, the wait for the rescue, and
-/// time for another worker to start on the job.
+/// Maximum time to keep a worker frozen if no other worker takes over one of its jobs: the length of a lease, the wait
+/// for the rescue, and time for another worker to start on the job.
 const LONGEST_FREEZE: Duration = Duration::from_secs(12);
 /// Probability that a frozen worker stays frozen until another worker has taken over one of its jobs. The fencing token
 /// must then reject the writes of the frozen worker.
 const UNTIL_TAKEN_OVER: f64 = 0.6;
-/// Maximum number of faults queued at an upstream for all calls. The same maximum applies to faults for particular people.
+/// Maximum number of temporary faults queued at an upstream that affect everybody. Faults for particular people have a
+/// separate limit of the same size.
 const MAX_QUEUED: usize = 3;
 /// Probability that an injected fault is a refused API key, which opens the breaker.
 const KEY_REFUSED: f64 = 0.01;
-/// Time after a refused key during which no other fault is added.
+/// After injecting a refused API key, `fail_calls` adds no other fault for this time.
 const QUIET: Duration = Duration::from_secs(4);
-/// No fault is added to a stopped upstream. Instead, its queued faults are removed with this probability.
+/// Probability that `repair` removes a stopped upstream's queued faults.
 const REPAIRED: f64 = 0.3;
-/// When Postgres crashes, in percent of the run.
+/// Postgres crashes once in each of these parts of the run (percentages of its duration).
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
 /// How long Postgres stays down after each crash, in milliseconds. The second outage is longer than a lease.
 const AWAY: [std::ops::Range<u64>; 2] = [100..2_500, 6_000..7_000];
-/// Delay of each call to Mailgun around a crash of Postgres, in milliseconds.
+/// Delay of calls to Mailgun around a Postgres crash, in milliseconds.
 const SHORT_DELAY: u64 = 300;
 
 /// An injected fault.
 #[derive(Clone, Debug)]
 pub(crate) struct Incident {
     pub(crate) kind: IncidentKind,
-    /// The worker's process id. 0 for Postgres.
+    /// The worker's process id, or 0 for Postgres.
     pub(crate) pid: u32,
     pub(crate) from: f64,
     pub(crate) to: f64,
 }
 
-/// When a failover makes the sessions of both programs and of the operators read-only, in percent of the run.
+/// A failover begins in this part of the run (percentages of its duration). The failover makes the sessions of both
+/// programs and of the operators read-only.
 const FAILOVER: std::ops::Range<u32> = 42..54;
 /// How long the sessions stay read-only, in milliseconds.
 const READ_ONLY: std::ops::Range<u64> = 1_000..3_000;
@@ -70,7 +72,8 @@ struct Frozen {
     pid: u32,
     since: f64,
     until: Instant,
-    /// The jobs that the worker held. The worker thaws once another worker holds one of these jobs.
+    /// The jobs that the worker held. The worker is thawed once another worker holds one of these jobs. Empty if the
+    /// worker is frozen for a fixed time.
     jobs: Vec<Uuid>,
 }
 
@@ -80,7 +83,7 @@ pub(crate) struct FaultInjector {
     frozen: Vec<Frozen>,
     pub(crate) incidents: Vec<Incident>,
     pub(crate) faults: usize,
-    /// No fault is added before this time.
+    /// `fail_calls` adds no fault before this time.
     quiet_until: Instant,
     /// Workers that were killed or stopped, kept for their logs.
     pub(crate) ended_workers: Vec<Program>,
@@ -89,7 +92,7 @@ pub(crate) struct FaultInjector {
 }
 
 impl FaultInjector {
-    /// Begins the personal faults that are active from the start of the run.
+    /// Creates an injector, and begins the personal faults that are active from the start of the run.
     pub(crate) fn begin(system: &TestSystem, run: &Run) -> Self {
         let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(2));
         let mut personal = PersonalFaults::choose(run.seed);
@@ -144,7 +147,8 @@ impl FaultInjector {
         self.thaw(system, last.unwrap_or_else(Instant::now));
     }
 
-    /// Begins a gateway fault only while both upstreams work, so that calls are in flight.
+    /// Ends the current gateway fault if its time is over, and begins the next one if it is due. A gateway fault begins
+    /// only while neither upstream is stopped, so that calls are in flight.
     async fn fail_behind_a_gateway(&mut self, system: &TestSystem, since: Duration, stopped: &[Upstream]) {
         self.gateways.end_if_over(system, &self.personal);
         if stopped.is_empty() && self.gateways.begin_if_due(system, &self.personal, &mut self.rng, since).await {
@@ -152,7 +156,10 @@ impl FaultInjector {
         }
     }
 
-    /// Adds a fault, unless many faults are already queued. In a long queue, the last faults would apply too late.
+    /// Adds a fault to a random upstream, or calls `repair` if the upstream is stopped. In rare cases, the fault is a
+    /// refused API key, which is added even to a stopped upstream. Adds no fault before `quiet_until`, and none that
+    /// could not apply soon: because many faults are already queued, or because a gateway fault or a personal fault
+    /// would apply instead.
     fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
         let upstreams = [Upstream::Supabase, Upstream::Mailgun];
         let upstream = upstreams[self.rng.random_range(0..upstreams.len())];
@@ -160,7 +167,8 @@ impl FaultInjector {
             return;
         }
         if self.gateways.current().is_none() && self.rng.random_bool(KEY_REFUSED) {
-            // Remove other faults. Each probe that meets a fault delays the next probe, so sending would soon stay paused.
+            // Remove the other faults. Each probe that meets one of them would delay the next probe, and sending would
+            // stay paused for too long.
             upstreams.iter().for_each(|it| faults_of(system, *it).retain(|fault| self.personal.is_personal(fault)));
             self.quiet_until = Instant::now() + QUIET;
             self.faults += 1;
@@ -181,15 +189,15 @@ impl FaultInjector {
         }
     }
 
-    /// Removes the queued faults that apply to everybody. A check call meets such a fault without using it up, so a
-    /// stopped upstream would never recover.
+    /// Sometimes removes the queued faults that affect everybody. A check call meets such a fault without using it up,
+    /// so a stopped upstream would never recover while the fault is queued.
     fn repair(&mut self, system: &TestSystem, upstream: Upstream) {
         if self.rng.random_bool(REPAIRED) {
             faults_of(system, upstream).retain(|fault| fault.lasts == Lasts::Always || fault.to.is_some());
         }
     }
 
-    /// Whether a fault would be queued behind a personal fault of the same person.
+    /// Whether a fault affects a person with a personal fault, which could apply instead.
     fn is_never_met(&self, fault: &Fault) -> bool {
         fault.to.as_ref().is_some_and(|to| self.personal.kind_of(to).is_some())
     }
@@ -210,7 +218,8 @@ impl FaultInjector {
         self.replace(system, worker).await;
     }
 
-    /// Removes a random worker from the system and returns it. Never picks a worker that is kept frozen until a takeover.
+    /// Removes a random worker from the system and returns it. Never picks a worker that is kept frozen until a
+    /// takeover.
     fn pick(&mut self, system: &mut TestSystem) -> Option<Program> {
         let awaited: Vec<u32> = self.frozen.iter().filter(|it| !it.jobs.is_empty()).map(|it| it.pid).collect();
         let workers = system.workers.iter().enumerate();
@@ -244,7 +253,8 @@ impl FaultInjector {
         }
     }
 
-    /// Keeps a worker frozen until another worker has taken over one of its jobs. A worker without jobs is frozen only briefly.
+    /// Keeps a worker frozen until another worker has taken over one of its jobs, but at most for [`LONGEST_FREEZE`]. A
+    /// worker without jobs is frozen only briefly.
     async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
         let held = held_by(system, pid).await;
         for (_, recipient) in held.iter().filter(|(_, recipient)| self.personal.kind_of(recipient).is_none()) {
@@ -257,7 +267,7 @@ impl FaultInjector {
         self.frozen.push(Frozen { pid, since, until: Instant::now() + longest, jobs });
     }
 
-    /// Makes frozen workers due to thaw if one of their jobs was taken over.
+    /// Marks a frozen worker as due to thaw if another worker has taken over one of its jobs.
     async fn thaw_when_taken_over(&mut self, system: &TestSystem) {
         for frozen in &mut self.frozen {
             if !frozen.jobs.is_empty() && taken_over(system, frozen).await {
@@ -266,7 +276,7 @@ impl FaultInjector {
         }
     }
 
-    /// Thaws the workers that have been frozen long enough.
+    /// Thaws the workers that are due to thaw at `time` or earlier.
     fn thaw(&mut self, system: &TestSystem, time: Instant) {
         for frozen in self.frozen.extract_if(.., |frozen| frozen.until <= time).collect::<Vec<_>>() {
             system.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
@@ -292,7 +302,7 @@ impl FaultInjector {
 
     async fn crash_postgres(&mut self, system: &TestSystem, away: std::ops::Range<u64>) {
         let (server, from) = (system.server.as_ref().unwrap(), now());
-        // Delay mails, so that Mailgun accepts some of them while no result can be recorded.
+        // Delay calls to Mailgun, so that some mails are accepted while no result can be recorded.
         system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
         sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
         server.halt().await;

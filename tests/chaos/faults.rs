@@ -1,4 +1,4 @@
-//! All kinds of upstream faults.
+//! The upstream faults that this test injects.
 
 use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind};
@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::people;
 
-/// Maximum time, in milliseconds, by which a call is delayed before it is carried out. Shorter than UPSTREAM_TIMEOUT.
+/// Maximum time, in milliseconds, by which a call is delayed before it is carried out. It is shorter than
+/// UPSTREAM_TIMEOUT.
 pub(crate) const LONGEST_DELAY: u64 = 1_500;
 
 /// A random fault for either upstream.
@@ -15,13 +16,13 @@ pub(crate) fn any(rng: &mut StdRng) -> Fault {
     let fault: Fault = match rng.random_range(0..100) {
         0..20 => Fault::status(status),
         20..35 => Fault::status_after(status),
-        // Many delays, so that a kill or a freeze always finds calls in flight.
+        // Delay many calls, so that some are in flight whenever a worker is killed or frozen.
         35..60 => return delay(rng),
         60..66 => FaultKind::Hang.into(),
         66..74 => FaultKind::HangAfter.into(),
         74..82 => FaultKind::Cut.into(),
         82..92 => FaultKind::CutAfter.into(),
-        // Pauses all sending for a while.
+        // This fault pauses all sending for a while.
         92..95 => return rate_limited(rng.random_range(1..=3)),
         _ => return refusal().to(&somebody(rng)),
     };
@@ -29,12 +30,12 @@ pub(crate) fn any(rng: &mut StdRng) -> Fault {
     if rng.random_bool(0.6) { fault.to(&somebody(rng)) } else { fault }
 }
 
-/// Stops all sending until a probe succeeds.
+/// A refused API key, which stops all sending until a probe succeeds.
 pub(crate) fn key_refused(rng: &mut StdRng) -> Fault {
     Fault::status(401).seconds(rng.random_range(1..=2))
 }
 
-/// The page of a firewall or proxy in front of an upstream.
+/// The error page of a firewall or proxy in front of an upstream.
 const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blocked</body></html>";
 const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
                               Please add your own domain or add the address to authorized recipients in Account Settings.";
@@ -54,7 +55,7 @@ pub(crate) fn not_authorized() -> Fault {
     Fault::answer(403, json!({ "message": NOT_AUTHORIZED }).to_string())
 }
 
-/// The error of a failing `before_user_created` hook.
+/// One of the errors that Supabase returns if a `before_user_created` hook fails.
 pub(crate) fn hook(rng: &mut StdRng) -> Fault {
     let raises = "Error running hook URI: pg-functions://postgres/public/before_user_created";
     let answers = [
@@ -81,7 +82,7 @@ fn rate_limited(seconds: u64) -> Fault {
     Fault::answer(429, json!({ "message": message }).to_string()).header("Retry-After", &seconds.to_string())
 }
 
-/// A refusal of one address, as both upstreams send it.
+/// A refusal of an address, with a body that is valid for both upstreams.
 fn refusal() -> Fault {
     let body = json!({ "code": "validation_failed", "message": "to parameter is not a valid address" });
     Fault::answer(400, body.to_string())

@@ -1,5 +1,5 @@
-//! For a while, a gateway in front of an upstream refuses either all calls, including check calls, or the calls for
-//! half of the people, but no check calls.
+//! For a while, a gateway in front of an upstream refuses calls: either all calls, including check calls, or only the
+//! calls for half of the people, but no check calls.
 
 use std::{collections::HashSet, ops::Range, time::Duration};
 
@@ -15,7 +15,8 @@ use crate::{
     personal::{PersonalFaults, faults_of},
 };
 
-/// When each fault begins, in percent of the run; its upstream; and whether it refuses only half of the people.
+/// Each fault: the part of the run in which it begins (percentages of the run's duration), its upstream, and whether it
+/// affects only half of the people.
 const PLAN: [(Range<u32>, Upstream, bool); 6] = [
     (6..12, Upstream::Supabase, false),
     (20..26, Upstream::Supabase, true),
@@ -24,7 +25,7 @@ const PLAN: [(Range<u32>, Upstream, bool); 6] = [
     (62..68, Upstream::Supabase, false),
     (76..82, Upstream::Supabase, true),
 ];
-/// How long each fault lasts, in percent of the run.
+/// How long a fault lasts, as a percentage of the run's duration.
 const LENGTH: Range<u32> = 4..7;
 /// For this many milliseconds before a fault begins, calls are delayed, so that some are in flight when it begins.
 const BEFORE: u64 = 150;
@@ -42,7 +43,7 @@ pub(crate) struct GatewayFault {
 }
 
 impl GatewayFault {
-    /// Whether the fault was active at some time in this interval.
+    /// Whether the fault was active at any time between `from` and `to`.
     pub(crate) fn lasted(&self, from: f64, to: f64) -> bool {
         self.from <= to && self.to >= from
     }
@@ -55,7 +56,7 @@ impl GatewayFault {
 /// The gateway faults of a run, at most one at a time.
 #[derive(Debug)]
 pub(crate) struct Gateways {
-    /// In reverse order: the next fault is the last element.
+    /// The faults that have not begun, in reverse order: the next fault is the last element.
     planned: Vec<(Duration, Duration, Upstream, bool)>,
     current: Option<(GatewayFault, Instant)>,
     pub(crate) past: Vec<GatewayFault>,

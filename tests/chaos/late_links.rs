@@ -1,7 +1,7 @@
 //! The only exception to "the newest mailed link works": Supabase carried out a `generate_link` call late. The journals
 //! must prove this. The late call began before the call that created the newest link, but was carried out after that
-//! call. In between, the worker of the late call was frozen, died or gave up the call, and no worker can cancel such a
-//! call.
+//! call. In between, the worker that made the late call was frozen, died or gave up the call. No worker can cancel such
+//! a call.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;
@@ -11,11 +11,11 @@ use crate::{
     faults::LONGEST_DELAY,
 };
 
-/// Tolerance, in seconds, when times recorded by different processes are compared: steps, calls at the stand-in, and links.
+/// Tolerance, in seconds, for comparing times recorded by different processes: steps, calls at the stand-in, and links.
 const TOLERANCE: f64 = 0.02;
 const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
 
-/// Whether a call that no worker could stop invalidated this job's link.
+/// Whether a call that no worker could stop might have invalidated this job's link.
 pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     let Some(made) = step_that_made_the_link(job, evidence) else { return false };
     let calls = evidence.link_calls_for(&job.recipient);
@@ -27,7 +27,8 @@ pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     could_land_later.any(|call| was_out_of_hand(call, made, job, evidence))
 }
 
-/// The step that made the mailed link. If a link was lost before it was sealed, a later claim made another link.
+/// The step that created the mailed link: the last successful `generate_link` step that began before the link was
+/// sealed. If an earlier claim also created a link, that link was lost before it could be sealed.
 fn step_that_made_the_link<'a>(job: &JobFacts, evidence: &'a Evidence) -> Option<&'a StepFacts> {
     let sealed = job.link_made_at? + TOLERANCE;
     evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)
@@ -42,7 +43,7 @@ fn belongs(call: &LinkCall, step: &StepFacts) -> bool {
     step.step == "generate_link" && step.began - TOLERANCE <= at && at <= step.ended + TOLERANCE
 }
 
-/// Whether a call began before the call that made the link, and no worker could stop the earlier call after that.
+/// Whether `call` began before the step that created the link, and could not be stopped by any worker.
 fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: &Evidence) -> bool {
     let same_page = |other: &&JobFacts| other.recipient == job.recipient && other.callback_url == call.redirect_to;
     let steps = evidence.jobs.iter().filter(same_page).flat_map(|other| evidence.steps_of(other));
@@ -51,7 +52,8 @@ fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: 
             let frozen = evidence.was_frozen(&step.worker, step.began, step.ended);
             step.began < made.began && (frozen || !is_made(step))
         }
-        // The worker died and recorded nothing. A dead worker begins no calls, so this call was in flight when the worker died.
+        // The worker died and recorded nothing. A dead worker begins no calls, so this call was in flight when the
+        // worker died.
         None => moment(call.at) < made.began,
     }
 }
@@ -93,8 +95,9 @@ mod tests {
         }
     }
 
-    /// The newest job's link was requested from 20.0 to 20.1. The worker of an older job was frozen from 11 to 21,
-    /// and also requested a link.
+    /// Returns whether the newest job's link is excused if an older job's call arrived at `other_call_at` and was
+    /// recorded as `others`. The newest job's `generate_link` step lasted from second 20.0 to second 20.1. Worker 1 was
+    /// frozen from second 11 to second 21.
     fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {
@@ -110,13 +113,13 @@ mod tests {
     #[test]
     fn only_an_earlier_call_that_no_worker_could_stop_is_excused() {
         let frozen = |began| vec![step("old", "1", "stopped", began, 21.1)];
-        assert!(is_excused_after(frozen(10.9), 21.0), "frozen with its call on the wire");
-        assert!(is_excused_after(vec![step("old", "3", "retry", 18.0, 19.9)], 19.0), "given up and carried out late");
-        assert!(is_excused_after(vec![], 19.9), "its worker died and recorded nothing");
+        assert!(is_excused_after(frozen(10.9), 21.0), "the worker was frozen during its call");
+        assert!(is_excused_after(vec![step("old", "3", "retry", 18.0, 19.9)], 19.0), "the worker gave up the call");
+        assert!(is_excused_after(vec![], 19.9), "the worker died and recorded nothing");
 
-        assert!(!is_excused_after(frozen(20.5), 20.9), "begun after the newest link was requested");
-        assert!(!is_excused_after(frozen(10.9), 15.0), "over long before the newest link was requested");
-        assert!(!is_excused_after(vec![step("old", "3", "ok", 19.5, 20.5)], 20.02), "both workers held the job");
-        assert!(!is_excused_after(vec![], 20.5), "no step belongs to the call");
+        assert!(!is_excused_after(frozen(20.5), 20.9), "the call began after the newest link was requested");
+        assert!(!is_excused_after(frozen(10.9), 15.0), "the call ended long before the newest link was requested");
+        assert!(!is_excused_after(vec![step("old", "3", "ok", 19.5, 20.5)], 20.02), "no worker was frozen");
+        assert!(!is_excused_after(vec![], 20.5), "the call began too late, and no step recorded it");
     }
 }

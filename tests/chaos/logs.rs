@@ -44,7 +44,7 @@ pub(crate) fn field(line: &str, name: &str) -> String {
     line["fields"][name].as_str().unwrap_or_default().to_owned()
 }
 
-/// A hook runs for one person at a time, so its failure must not stop an upstream.
+/// A failing hook affects only one person, so it must not stop the upstream for everybody.
 pub(crate) fn hooks_that_stop_everybody(evidence: &Evidence) -> Vec<Broken> {
     let by_hooks = stops(evidence).filter(|line| line.contains(HOOK_FAILED));
     by_hooks.map(|line| Broken::of_all(format!("a hook stopped an upstream: {line}"))).collect()

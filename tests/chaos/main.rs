@@ -1,9 +1,10 @@
-//! Chaos test with the real programs. Requests keep coming for 300 people while workers are killed, frozen and stopped,
+//! Chaos test with the real programs. 300 people keep requesting links while workers are killed, frozen and stopped,
 //! both upstreams fail in every known way (for everybody, for half of the people or for one person), Postgres crashes
-//! twice, and operators cancel jobs, retry jobs and pause mail. Then all faults end, the queue drains, and the promises of the outbox are checked from the outside:
-//! against the api's answers, the tables, the mailbox, the upstreams' journals and the programs' logs.
+//! twice, and operators cancel jobs, retry jobs and pause mail. Then all faults end, except some that each affect one
+//! person, and the queue drains. Finally, the promises of the outbox are checked from the outside: against the api's
+//! responses, the tables, the mailbox, the upstreams' journals and the programs' logs.
 //!
-//! This test sleeps, because the durations of faults and pauses are random.
+//! Unlike most tests, this one sleeps: faults and pauses last for random times, and no event marks their end.
 //!
 //! `CHAOS_SECONDS` sets the duration (default: 60). `CHAOS_SEED` repeats the requests and faults of a run, but not the
 //! interleaving of the processes.
@@ -65,11 +66,12 @@ async fn every_accepted_request_ends_as_promised_whatever_fails() {
     eprintln!("chaos: {}", evidence.counts());
     let reports = broken.iter().take(MAX_REPORTS).map(|broken| report::of(broken, &evidence)).collect::<String>();
     assert!(broken.is_empty(), "{} promises broken (CHAOS_SEED={}):\n{reports}", broken.len(), run.seed);
-    // Accept open jobs here: the promises have already checked which jobs may be open.
+    // Allow open jobs here: the checks above have already verified that only certain jobs are open.
     system.finish_with_any_jobs();
 }
 
-/// The shortest possible leases and timeouts, so that many things go wrong within a minute. No rate limit applies.
+/// Returns a plan with the shortest possible leases and timeouts, so that many faults take effect within a minute. The
+/// rate limits are so high that none is reached.
 fn plan() -> Plan {
     Plan { apis: 2, workers: 3, own_server: true, ..Plan::default() }
         .api("IP_RATE_LIMIT", "1000000/1m")

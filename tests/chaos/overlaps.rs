@@ -11,7 +11,7 @@ use crate::evidence::{Evidence, StepFacts};
 /// Precision of a step's recorded duration, in seconds.
 const ROUNDING: f64 = 0.002;
 
-/// Steps that began while another step of the same recipient was in flight.
+/// Steps that began while another step for the same recipient was in flight.
 pub(crate) fn overlaps(evidence: &Evidence) -> Vec<Broken> {
     let mut by_recipient: HashMap<&str, Vec<(&JobFacts, &StepFacts)>> = HashMap::new();
     for job in &evidence.jobs {
@@ -29,13 +29,13 @@ fn overlaps_among(mut steps: Vec<(&JobFacts, &StepFacts)>, evidence: &Evidence) 
         let overlap = second.began + ROUNDING < first.ended;
         if overlap && !evidence.was_frozen(&first.worker, first.began, first.ended) {
             let both = format!("{first:?} and {second:?}");
-            broken.push(Broken::of(job, format!("two deliveries of one recipient overlapped: {both}")));
+            broken.push(Broken::of(job, format!("two deliveries to one recipient overlapped: {both}")));
         }
     }
     broken
 }
 
-/// Steps that were still in flight after another worker ended the job.
+/// Steps that were still in flight after their job had ended.
 pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &evidence.jobs {
@@ -47,7 +47,7 @@ pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
     broken
 }
 
-/// Whether a step was begun. A worker that finds its lease expired records a step that it never begins.
+/// Whether a step was begun. A worker that finds that its lease has expired records a step without beginning it.
 fn was_begun(step: &&StepFacts) -> bool {
     step.outcome != "stopped" || step.ended > step.began
 }

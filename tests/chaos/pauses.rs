@@ -1,8 +1,8 @@
 //! During a pause, no job is claimed and no mail is handed to Mailgun.
 //!
-//! A pause counts from the moment when its operator was told that it had begun. A statement that Postgres had already started may
-//! have missed the pause, so what follows from it may happen within [`ALREADY_BEGUN`]. The pause counts until its end, or until
-//! another action on the same target began.
+//! A pause counts from the moment when Postgres has confirmed it to the operator until the pause ends or another action
+//! on the same target begins. A statement that had already started might not see the pause, so claims and mails are
+//! tolerated for the first [`ALREADY_BEGUN`] seconds.
 
 use outbox::operate::pauses::PauseTarget;
 use tests::record::{Broken, JobFacts, moment};
@@ -12,17 +12,17 @@ use crate::{
     operators::{Act, Deed},
 };
 
-/// Maximum seconds from the beginning of a pause until a claim ends, or a mail is handed over, that a statement had decided
-/// before. A frozen worker may take longer.
+/// Claims and mails are tolerated for this many seconds after a pause began, because a worker may have decided on them
+/// before. A frozen worker's mails are tolerated even later.
 const ALREADY_BEGUN: f64 = 0.5;
 
-/// A pause, in Unix seconds.
+/// The period of a pause, in Unix seconds.
 #[derive(Debug)]
 pub(crate) struct Span {
     target: PauseTarget,
     from: f64,
     to: f64,
-    /// Whether it ended before any operator acted on it again.
+    /// Whether the pause expired before an operator acted on the same target again.
     pub(crate) ended_by_itself: bool,
 }
 
@@ -36,7 +36,7 @@ impl Span {
     }
 }
 
-/// The pauses that were certainly in force, and when.
+/// The periods in which a pause was certainly in force.
 pub(crate) fn spans(evidence: &Evidence) -> Vec<Span> {
     let mut acts: Vec<&Act> =
         evidence.acts.iter().filter(|act| matches!(act.deed, Deed::Pause(..) | Deed::Resume(_))).collect();
@@ -47,7 +47,7 @@ pub(crate) fn spans(evidence: &Evidence) -> Vec<Span> {
         let rows = evidence.actions.iter().filter(|row| row.action == "pause");
         let mut begun = rows.filter(|row| batch.iter().any(|act| row.reason.as_ref() == Some(&act.reason))).peekable();
         begun.peek()?;
-        // Two pauses at once end when one of them was to end.
+        // If two pauses began at the same time, use the earlier end, because either pause may have replaced the other.
         let ends_at = begun.filter_map(|row| row.ends_at).fold(f64::INFINITY, f64::min);
         let mut later = batches[number + 1..].iter().copied().flatten();
         let next = later.find(|act| act.deed.object() == target.to_string()).map_or(f64::INFINITY, |act| act.from);
@@ -58,21 +58,21 @@ pub(crate) fn spans(evidence: &Evidence) -> Vec<Span> {
     spans.collect()
 }
 
-/// The last claim of each job.
+/// Checks only the last claim of each job, because the times of earlier claims are not recorded.
 pub(crate) fn no_job_is_claimed_during_a_pause(evidence: &Evidence) -> Vec<Broken> {
     let late = claims(evidence).filter(|claim| claim.after > ALREADY_BEGUN);
     late.map(|late| Broken::of(late.job, format!("a job was claimed {} s after the start of a pause", late.after)))
         .collect()
 }
 
-/// A pause of Supabase does not hold up mails whose link was already made.
+/// Ignores pauses of Supabase, because they do not hold up mails whose links already exist.
 pub(crate) fn no_mail_is_handed_over_during_a_pause(evidence: &Evidence) -> Vec<Broken> {
     let late = mails(evidence).filter(|mail| mail.after > ALREADY_BEGUN);
     late.map(|late| Broken::of(late.job, format!("a mail was handed over {} s after the start of a pause", late.after)))
         .collect()
 }
 
-/// Something that happened during a pause.
+/// A claim or a mail during a pause.
 pub(crate) struct During<'a> {
     job: &'a JobFacts,
     /// Seconds since the pause began.
@@ -88,7 +88,7 @@ pub(crate) fn claims(evidence: &Evidence) -> impl Iterator<Item = During<'_>> {
     })
 }
 
-/// Calls to Mailgun, except those of frozen workers.
+/// The calls to Mailgun during a pause, except those made by frozen workers.
 pub(crate) fn mails(evidence: &Evidence) -> impl Iterator<Item = During<'_>> {
     let mut spans = spans(evidence);
     spans.retain(|span| span.target != PauseTarget::Supabase);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const PEOPLE: usize = 300;
-/// How many people make requests especially often: those with the lowest numbers.
+/// Number of people who make requests especially often. They have the lowest numbers.
 pub(crate) const FREQUENT: usize = 20;
 
 /// Milliseconds between two requests. The average rate is 45 a second.
@@ -39,7 +39,7 @@ pub(crate) fn create_accounts(system: &TestSystem, run: &Run, personal: &Persona
     }
 }
 
-/// Sends requests to all apis in turn until the run's time is over, and waits for all answers.
+/// Sends requests to all apis in turn until the run's time is over, and waits for all responses.
 pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest> {
     let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(1));
     let client = sandbox::client().unwrap();
@@ -69,8 +69,8 @@ pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<Ask
     futures_util::future::join_all(asks).await
 }
 
-/// Makes another request for a person without a personal fault. `times` selects the page. Each value selects a
-/// different page, and no other function requests these pages.
+/// Makes another request for a person without a personal fault. Each value of `times` requests a different
+/// callback page, which no other function requests for this person.
 pub(crate) async fn ask_ordinary(api: &str, personal: &PersonalFaults, times: usize) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX - times).await

@@ -1,5 +1,5 @@
-//! Faults that concern single people: a firewall or Mailgun refuses their address, or a hook fails for them. Some last
-//! for the whole run and the drain after it, others for a part of the run.
+//! Faults that affect individual people: a firewall or Mailgun refuses their address, or a hook fails for them. Some
+//! faults last for the whole run and the drain after it, others only for part of the run.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -15,9 +15,9 @@ use crate::{faults, people};
 pub(crate) enum PersonalKind {
     /// A firewall in front of Supabase refuses the address.
     Firewall,
-    /// Mailgun sends only to authorized recipients.
+    /// Mailgun refuses the address, because the person is not an authorized recipient.
     NotAuthorized,
-    /// A hook of Supabase fails for newcomers.
+    /// A Supabase hook fails for newcomers.
     Hook,
 }
 
@@ -26,14 +26,14 @@ const COUNTS: [(PersonalKind, usize); 3] =
     [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
 /// Number of people with each kind of fault who make requests often.
 const FREQUENT: usize = 2;
-/// The whole run and the drain, in percent of the run.
+/// The whole run and the drain (percentages of the run's duration).
 const PERMANENT: Range<u32> = 0..u32::MAX;
 
 #[derive(Debug)]
 struct PersonalFault {
     recipient: String,
     kind: PersonalKind,
-    /// When the fault is active, in percent of the run.
+    /// The part of the run in which the fault is active (percentages of the run's duration).
     part: Range<u32>,
     fault: Fault,
     lasts: bool,
@@ -66,7 +66,7 @@ impl PersonalFaults {
         Self(faults)
     }
 
-    /// Begins and ends the faults that are due.
+    /// Begins the faults that are due, and ends the faults whose time is over.
     pub(crate) fn update(&mut self, system: &TestSystem, percent: u32) {
         for personal in &mut self.0 {
             let lasts = personal.part.contains(&percent);

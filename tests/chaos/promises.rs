@@ -5,7 +5,7 @@ use tests::record::{Broken, JobFacts, promises};
 
 use crate::{actions, cancels, evidence::Evidence, late_links, logs, overlaps, pauses, refusals, retries};
 
-/// All violations in this run.
+/// Returns all violations in this run.
 pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
     let of_this_test = [
         the_newest_mailed_link_works,
@@ -37,7 +37,7 @@ pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
     of_all_runs.into_iter().chain(of_this_test.into_iter().flat_map(|promise| promise(evidence))).collect()
 }
 
-/// A newer job that no worker has claimed, because an operator cancelled it, changes nothing about an older mail.
+/// A newer job that an operator cancelled before any worker claimed it does not invalidate the link in an older mail.
 fn the_newest_mailed_link_works(evidence: &Evidence) -> Vec<Broken> {
     let dead =
         evidence.newest_claimed().filter(|job| evidence.record.is_dead(job) && !late_links::is_excused(job, evidence));
@@ -45,8 +45,8 @@ fn the_newest_mailed_link_works(evidence: &Evidence) -> Vec<Broken> {
         .collect()
 }
 
-/// The statement that ends a job as sent also records the accepted mail, so neither exists without the other. A failed
-/// job was rejected or used up its attempts.
+/// The statement that ends a job as sent also records the step in which Mailgun accepted the mail, so every sent job
+/// has such a step. The last step of a failed job was a rejection, unless the job used up its attempts.
 fn steps_and_states_agree(evidence: &Evidence) -> Vec<Broken> {
     let agrees = |job: &&JobFacts| {
         let steps = evidence.steps_of(job);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) const HOOK_FAILED: &str = "hook_failed";
-/// The codes that personal faults and gateway faults cause.
+/// The codes of calls that a gateway fault or a personal fault refused. They do not include [`HOOK_FAILED`].
 const REFUSALS: [&str; 5] = [
     "supabase_forbidden",
     "supabase_refused",
@@ -44,15 +44,15 @@ impl StepFacts {
     }
 }
 
-/// Jobs that failed as refused although no call for another recipient was successful between the job's first refusal
-/// and its last claim.
+/// Jobs that failed as refused although no call for another recipient succeeded between the job's first refusal and its
+/// last claim.
 pub(crate) fn a_job_fails_as_refused_only_after_anothers_success(evidence: &Evidence) -> Vec<Broken> {
     let calls = SuccessfulCalls::of(evidence);
     let unproved = evidence.jobs.iter().filter(|job| was_refused(job) && !calls.are_between(job, evidence));
-    unproved.map(|job| Broken::of(job, "a refusal failed a job without another recipient's success")).collect()
+    unproved.map(|job| Broken::of(job, "a job failed as refused, but no other recipient's call succeeded")).collect()
 }
 
-/// When each successful call arrived at an upstream, and its recipient.
+/// The arrival time and the recipient of each successful call to an upstream.
 struct SuccessfulCalls<'a> {
     supabase: Vec<(f64, &'a str)>,
     mailgun: Vec<(f64, &'a str)>,
@@ -80,12 +80,13 @@ impl<'a> SuccessfulCalls<'a> {
     }
 }
 
-/// Jobs that failed as refused although their recipients have no personal fault. A job may fail if the gateway fault
-/// that refused its last call affects only half of the people, or began after the job's first refusal.
+/// Jobs that failed as refused although their recipients have no personal fault. Such a failure is allowed if the
+/// gateway fault that refused the job's last call affects only half of the people, or began after the job's first
+/// refusal.
 pub(crate) fn general_faults_fail_no_job(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.jobs.iter().filter(|job| was_refused(job) && evidence.is_ordinary(job));
     let by_one = refused.filter(|job| !evidence.last_gateway(job).is_some_and(|gateway| may_end(gateway, job)));
-    by_one.map(|job| Broken::of(job, format!("a fault for everybody failed a job: {:?}", job.code))).collect()
+    by_one.map(|job| Broken::of(job, format!("a job failed because of a general fault: {:?}", job.code))).collect()
 }
 
 fn may_end(gateway: &GatewayFault, job: &JobFacts) -> bool {
@@ -116,7 +117,7 @@ pub(crate) fn faults_of_others_cost_no_job(evidence: &Evidence) -> Vec<Broken> {
         Some("attempts_exhausted") => own_failures(job, evidence) < MAX_ATTEMPTS,
         code => code == Some(HOOK_FAILED),
     });
-    lost.map(|job| Broken::of(job, format!("another person's fault cost a job: {:?}", job.code))).collect()
+    lost.map(|job| Broken::of(job, format!("a job failed because of another person's fault: {:?}", job.code))).collect()
 }
 
 /// Number of steps that failed for a reason other than a refusal.
@@ -125,7 +126,8 @@ fn own_failures(job: &JobFacts, evidence: &Evidence) -> usize {
     failed.filter(|step| !is_refusal(step.code.as_deref())).count()
 }
 
-/// A permanently refused person gets no mail, and the code of the job gives the reason, unless it is superseded or cancelled.
+/// A permanently refused person gets no mail, and the job's code gives the reason, unless the job is superseded or
+/// cancelled.
 pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
     let says_why = |job: &JobFacts| match job.state.as_str() {
@@ -136,8 +138,8 @@ pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) 
     jobs_with_another_end(evidence, &refused, says_why)
 }
 
-/// Jobs of people for whom a hook always fails expire with the hook's code, unless they are superseded or cancelled. No job fails
-/// because of a hook.
+/// Jobs of people for whom a hook always fails expire with the hook's code, unless the jobs are superseded or
+/// cancelled. No job fails because of a hook.
 pub(crate) fn jobs_held_up_by_a_hook_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let held_up = evidence.personal.permanent(&[PersonalKind::Hook]);
     let says_so = |job: &JobFacts| match job.state.as_str() {
@@ -146,7 +148,7 @@ pub(crate) fn jobs_held_up_by_a_hook_end_with_the_reason(evidence: &Evidence) ->
     };
     let mut broken = jobs_with_another_end(evidence, &held_up, says_so);
     let failed = evidence.jobs.iter().filter(|job| job.state == "failed" && job.code.as_deref() == Some(HOOK_FAILED));
-    broken.extend(failed.map(|job| Broken::of(job, "a failing hook failed a job before its deadline")));
+    broken.extend(failed.map(|job| Broken::of(job, "a job failed because of a hook, before its deadline")));
     broken
 }
 
@@ -154,7 +156,10 @@ fn jobs_with_another_end(evidence: &Evidence, who: &HashSet<&str>, is_told: impl
     let jobs = evidence.jobs.iter().filter(|job| who.contains(job.recipient.as_str()));
     let otherwise = jobs.filter(|job| !(is_told(job) && evidence.mails_of(job).is_empty()));
     otherwise
-        .map(|job| Broken::of(job, format!("a job does not name its person's fault: {} {:?}", job.state, job.code)))
+        .map(|job| {
+            let promise = "a mail was sent despite the fault, or the job's code does not show the fault";
+            Broken::of(job, format!("{promise}: {} {:?}", job.state, job.code))
+        })
         .collect()
 }
 
@@ -163,10 +168,10 @@ pub(crate) fn only_permanent_faults_let_jobs_expire(evidence: &Evidence) -> Vec<
     let permanent = evidence.personal.permanent(&PersonalKind::ALL);
     let expired = evidence.jobs.iter().filter(|job| job.state == "expired");
     let others = expired.filter(|job| !permanent.contains(job.recipient.as_str()));
-    others.map(|job| Broken::of(job, "a job of a person without a permanent fault expired")).collect()
+    others.map(|job| Broken::of(job, "a job expired although its recipient had no permanent fault")).collect()
 }
 
 pub(crate) fn no_upstream_stays_stopped_or_suspected(evidence: &Evidence) -> Vec<Broken> {
     let unsettled = evidence.upstreams.iter().filter(|upstream| upstream.stopped_by.is_some() || upstream.suspects > 0);
-    unsettled.map(|it| Broken::of_all(format!("{} is still stopped or suspected: {it:?}", it.name))).collect()
+    unsettled.map(|it| Broken::of_all(format!("{} is still stopped or has suspects: {it:?}", it.name))).collect()
 }

@@ -6,7 +6,7 @@ use tests::record::{Broken, JobFacts, moment};
 
 use crate::evidence::Evidence;
 
-/// Maximum number of log lines per program.
+/// Maximum number of log lines to report per program.
 const LINES: usize = 80;
 
 pub(crate) fn of(broken: &Broken, evidence: &Evidence) -> String {
@@ -22,18 +22,18 @@ fn tell(report: &mut String, job: &JobFacts, evidence: &Evidence) {
     let mut events = vec![];
     let others = evidence.jobs.iter().filter(|other| other.recipient == job.recipient);
     for other in others {
-        let mark = if other.id == job.id { "THE JOB" } else { "another job of its recipient" };
-        // Writing into a String cannot fail.
+        let mark = if other.id == job.id { "THE JOB" } else { "another job for the same recipient" };
+        // Writing to a String cannot fail.
         writeln!(report, "{mark}: {}", other.row).ok();
         let steps = evidence.steps_of(other).iter();
         events.extend(steps.map(|step| (step.began, format!("{step:?}"))));
         let mails = evidence.mails_of(other).iter();
         events.extend(mails.map(|mail| {
-            let text = format!("mail of {}: {} {:?}", other.id, mail.message_id, mail.link());
+            let text = format!("mail of job {}: {} {:?}", other.id, mail.message_id, mail.link());
             (moment(mail.received), text)
         }));
         for call in evidence.send_calls.get(&other.id).into_iter().flatten() {
-            let text = format!("Mailgun called for {}: {:?} {:?}", other.id, call.carried_out, call.answered);
+            let text = format!("call to Mailgun for {}: {:?} {:?}", other.id, call.carried_out, call.answered);
             events.push((moment(call.at), text));
         }
     }
@@ -48,7 +48,7 @@ fn tell(report: &mut String, job: &JobFacts, evidence: &Evidence) {
         .filter(|retry| evidence.job(&retry.job_id).is_some_and(|it| it.recipient == job.recipient));
     events.extend(retries.map(|retry| (retry.decided_at.unwrap_or(f64::INFINITY), format!("{retry:?}"))));
     for call in evidence.link_calls_for(&job.recipient) {
-        let text = format!("Supabase called for {}: {:?} {:?}", call.redirect_to, call.carried_out, call.answered);
+        let text = format!("call to Supabase for {}: {:?} {:?}", call.redirect_to, call.carried_out, call.answered);
         events.push((moment(call.at), text));
     }
     events.extend(evidence.incidents.iter().map(|incident| (incident.from, format!("{incident:?}"))));

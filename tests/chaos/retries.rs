@@ -1,4 +1,4 @@
-//! A retry that an operator files adds at most one job, and gives way to the person's own newer request.
+//! An operator's retry adds at most one job, and never replaces the person's own newer request.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ fn retry_of<'a>(evidence: &'a Evidence, job: &str) -> Option<&'a RetryFacts> {
     evidence.retries.iter().find(|retry| retry.job_id == job)
 }
 
-/// Every filed retry is accepted or refused in the end, and none is filed again after it was accepted.
+/// Every filed retry is eventually accepted or refused, and an accepted retry cannot be filed again.
 pub(crate) fn every_filed_retry_is_decided(evidence: &Evidence) -> Vec<Broken> {
     let filed = filings(evidence).filter(|act| act.took_effect() == Some(true));
     let undecided = filed.filter(|act| {
@@ -28,7 +28,7 @@ pub(crate) fn every_filed_retry_is_decided(evidence: &Evidence) -> Vec<Broken> {
                 || retry.state == "accepted" && retry.decided_at.is_some_and(|decided| decided > act.from)
         })
     });
-    undecided.map(|act| about(act, evidence, "a filed retry was not decided, or was filed again")).collect()
+    undecided.map(|act| about(act, evidence, "a retry was filed but not decided, or was filed again")).collect()
 }
 
 /// The new job of an accepted retry repeats the request of a job that ended without a mail. No other job is a retry.
@@ -39,11 +39,11 @@ pub(crate) fn each_accepted_retry_has_one_new_job(evidence: &Evidence) -> Vec<Br
     for retry in evidence.retries.iter().filter(|retry| retry.state == "accepted") {
         let (old, new) = (evidence.job(&retry.job_id), retry.new_job_id.as_deref().and_then(|id| new.remove(id)));
         if !old.zip(new).is_some_and(|(old, new)| repeats(new, old)) {
-            let promise = format!("an accepted retry has no new job of its own: {retry:?}");
+            let promise = format!("an accepted retry has no matching new job: {retry:?}");
             broken.push(Broken { promise, job: Some(retry.job_id.clone()) });
         }
     }
-    broken.extend(new.into_values().map(|job| Broken::of(job, "a job was added that no retry accounts for")));
+    broken.extend(new.into_values().map(|job| Broken::of(job, "a job is a retry, but no accepted retry created it")));
     broken
 }
 
@@ -55,7 +55,8 @@ fn repeats(new: &JobFacts, old: &JobFacts) -> bool {
     is_same && has_its_time && was_unmailed && new.created >= old.ended && new.seq > old.seq
 }
 
-/// No request of the person lies between a job and its retry: a retry never takes the place of a newer request.
+/// A retry never replaces a newer request, so the person made no other request between the job and its retry, apart
+/// from duplicates.
 pub(crate) fn no_retry_replaces_a_newer_request(evidence: &Evidence) -> Vec<Broken> {
     let accepted = evidence
         .retries
@@ -65,10 +66,11 @@ pub(crate) fn no_retry_replaces_a_newer_request(evidence: &Evidence) -> Vec<Brok
         let mut between = evidence.jobs.iter().filter(|job| old.seq < job.seq && job.seq < new.seq);
         between.any(|job| job.recipient == old.recipient && !job.is_duplicate())
     });
-    replaces.map(|(_, new)| Broken::of(new, "a retry took the place of a newer request")).collect()
+    replaces.map(|(_, new)| Broken::of(new, "a retry replaced a newer request")).collect()
 }
 
-/// The reasons for which retries were refused, by the function that files them or by the api that runs them.
+/// The reason given for each refused retry must be true. A retry can be refused when it is filed or when an api runs
+/// it.
 pub(crate) fn refusals_are_true(evidence: &Evidence) -> Vec<Broken> {
     let newest: HashMap<&str, i64> = evidence.newest().map(|job| (job.recipient.as_str(), job.seq)).collect();
     let retried: HashSet<&str> = evidence.retries.iter().map(|retry| retry.job_id.as_str()).collect();
@@ -85,13 +87,13 @@ pub(crate) fn refusals_are_true(evidence: &Evidence) -> Vec<Broken> {
     };
     let mut broken: Vec<Broken> = filings(evidence)
         .filter(|act| !is_true(act))
-        .map(|act| about(act, evidence, "a retry was answered wrongly"))
+        .map(|act| about(act, evidence, "a retry got a wrong result"))
         .collect();
     for retry in evidence.retries.iter().filter(|retry| retry.state == "refused") {
         let is_true =
             retry.code.as_deref() == Some("asked_again") && evidence.job(&retry.job_id).is_some_and(has_newer);
         if !is_true {
-            let promise = format!("a retry was refused for no reason: {retry:?}");
+            let promise = format!("a retry was refused without a valid reason: {retry:?}");
             broken.push(Broken { promise, job: Some(retry.job_id.clone()) });
         }
     }

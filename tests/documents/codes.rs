@@ -1,4 +1,4 @@
-//! The runbook has an entry for each error code, and no entry for a code that nothing writes any more.
+//! The runbook has an entry for each error code, and no entry for a code that is no longer used.
 
 use std::collections::BTreeSet;
 
@@ -7,33 +7,33 @@ use crate::source_codes::{health_codes, job_codes, webhook_reasons};
 const RUNBOOK: &str = include_str!("../../docs/troubleshooting.md");
 
 #[test]
-fn every_code_of_a_job_has_an_entry_in_the_runbook_and_every_entry_has_its_code() {
+fn the_runbook_explains_exactly_the_codes_that_jobs_can_have() {
     let codes = job_codes();
     assert!(codes.len() > 50, "{codes:?}");
     assert_same(&codes, &in_tables(RUNBOOK, "## Codes of jobs"), "a row in a table under `## Codes of jobs`");
 }
 
 #[test]
-fn every_code_of_a_health_check_has_an_entry_in_the_runbook_and_every_entry_has_its_code() {
+fn the_runbook_explains_exactly_the_codes_that_health_checks_can_have() {
     let entries = in_tables(RUNBOOK, "## Codes of health checks");
     assert_same(&health_codes(), &entries, "a row in the table under `## Codes of health checks`");
 }
 
 #[test]
-fn every_reason_to_refuse_a_webhook_has_an_entry_in_the_runbook_and_every_entry_has_its_reason() {
+fn the_runbook_explains_exactly_the_reasons_for_refusing_a_webhook() {
     let reasons = webhook_reasons();
     assert!(reasons.len() > 5, "{reasons:?}");
     assert_same(&reasons, &in_items(RUNBOOK, "### WebhooksRefused"), "an item in the entry `### WebhooksRefused`");
 }
 
-/// Compares what the source defines with what the runbook explains.
+/// Asserts that the runbook explains exactly the codes that the source defines.
 fn assert_same(defined: &BTreeSet<String>, explained: &BTreeSet<String>, what: &str) {
     let missing: Vec<&String> = defined.difference(explained).collect();
     let stale: Vec<&String> = explained.difference(defined).collect();
     assert!(
         missing.is_empty() && stale.is_empty(),
-        "docs/troubleshooting.md needs {what} for each of {missing:?}. It has {what} for each of {stale:?}, but no such code was \
-         found in the source: remove the entry, or teach tests/documents/source_codes.rs where the code is."
+        "docs/troubleshooting.md needs {what} for each of {missing:?}. It has {what} for each of {stale:?}, but none \
+         of these was found in the source: remove the entry, or make tests/documents/source_codes.rs find the code."
     );
 }
 
@@ -53,7 +53,7 @@ fn in_tables(document: &str, heading: &str) -> BTreeSet<String> {
     rows.flat_map(|row| in_backticks(row.split(" | ").next().unwrap())).collect()
 }
 
-/// The codes that begin the items of a section's inner list, up to the colon.
+/// The codes before the colon in each item of a section's nested lists.
 fn in_items(document: &str, heading: &str) -> BTreeSet<String> {
     let items = section(document, heading).filter_map(|line| line.strip_prefix("  - `")?.split_once(':'));
     items.flat_map(|(codes, _)| in_backticks(&format!("`{codes}"))).collect()

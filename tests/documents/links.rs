@@ -1,12 +1,12 @@
-//! Links from documents to other documents, to their headings and to files of the repository, and what the programs print about
-//! documents.
+//! Checks the links from documents to other documents, to their headings and to files in the repository. Also checks
+//! the headings that the programs' messages and the alerts mention.
 
 use std::{fs, path::Path};
 
 use crate::{files, headings::anchors, prose, workspace};
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading() {
+fn every_link_leads_to_an_existing_file_and_heading() {
     let documents = files(workspace(), "md");
     assert!(documents.len() > 15, "{documents:?}");
     let broken: Vec<String> = documents.iter().flat_map(|document| broken_links(document)).collect();
@@ -14,7 +14,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
-fn every_heading_that_a_program_or_an_alert_names_exists() {
+fn every_heading_that_a_program_or_an_alert_mentions_exists() {
     let sources =
         ["api/src", "outbox/src", "program/src", "worker/src"].map(|folder| files(&workspace().join(folder), "rs"));
     let texts = sources.concat().into_iter().chain(files(&workspace().join("deploy"), "yaml"));
@@ -25,17 +25,18 @@ fn every_heading_that_a_program_or_an_alert_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The headings of documents that `text` names, such as `docs/operating.md#metrics-and-alerts`.
+/// The headings of documents that `text` mentions, such as `docs/operating.md#metrics-and-alerts`.
 fn named_headings(text: &str) -> Vec<&str> {
     let targets = text.match_indices("docs/").map(|(at, _)| &text[at..]);
     let targets =
         targets.filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-#".contains(c)).next());
     let targets = targets.map(|target| target.trim_end_matches('.'));
-    // A program completes a target that ends with `#`.
+    // Skip a target that ends with `#`, because a program adds the heading at run time.
     targets.filter(|target| target.contains(".md#") && !target.ends_with('#')).collect()
 }
 
-/// The broken links of a document, each with the document's path. Links to other servers are not followed.
+/// The broken links in a document, each with the document's path. Links to other servers and to mail addresses are not
+/// checked.
 fn broken_links(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let is_broken =
@@ -47,7 +48,8 @@ fn broken_links(document: &Path) -> Vec<String> {
     targets.filter(is_broken).map(|target| format!("{}: {target}", document.display())).collect()
 }
 
-/// Whether a relative link points to an existing file and, if it names a heading, to an existing heading of that file.
+/// Whether a relative link points to an existing file and, if the link has an anchor, to an existing heading in that
+/// file.
 fn leads(document: &Path, target: &str) -> bool {
     let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
     let file = if path.is_empty() { document.to_owned() } else { document.parent().unwrap().join(path) };

@@ -1,5 +1,5 @@
-//! Checks what the documents say about the source: links, headings, names of tests, alerts, error codes, commands and metrics.
-//! Also checks that `.ci/run` and `just check` agree. Needs neither the programs nor Postgres.
+//! Checks that the documents match the source: links, headings, names of tests, alerts, error codes, commands and
+//! metrics. Also checks that `.ci/run` and `just check` agree. These tests need neither the programs nor Postgres.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod check_steps;
@@ -20,12 +20,13 @@ use std::{
 /// Folders with build results or installed packages.
 const NOT_OURS: [&str; 2] = ["target", "node_modules"];
 
-/// The folder of the workspace.
+/// The workspace's root folder.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// All files below a folder whose names end with `.{extension}`, except in hidden folders and in [`NOT_OURS`].
+/// All files with this extension in this folder and its subfolders, except hidden files and the files in hidden folders
+/// or in [`NOT_OURS`].
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -43,7 +44,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The lines of a Markdown document that are not in a fenced block of code.
+/// The lines of a Markdown document that are not in a fenced code block.
 fn prose(document: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     document.lines().filter(move |line| {

@@ -1,5 +1,5 @@
-//! What the documents tell operators to type or to look at exists: commands, metrics and settings. (A test of the outbox runs
-//! their SQL.)
+//! Checks that the commands, metrics and settings in the documents for operators exist. A test in `outbox/tests` runs
+//! the SQL in these documents.
 
 use std::{collections::BTreeSet, fs};
 
@@ -8,11 +8,11 @@ use worker::settings::WorkerArguments;
 
 use crate::{files, workspace};
 
-/// Settings of Supabase Auth that operators may have to change. `MAILER_URLPATHS_` begins the names of several.
+/// Settings of Supabase Auth that operators may have to change. `MAILER_URLPATHS_` is a prefix of several names.
 const SETTINGS_OF_SUPABASE: [&str; 4] = ["API_EXTERNAL_URL", "MAILER_OTP_LENGTH", "MAILER_URLPATHS_", "URI_ALLOW_LIST"];
 
 #[test]
-fn every_command_that_a_document_names_exists() {
+fn every_command_in_a_document_exists() {
     let mut documents = files(&workspace().join("docs"), "md");
     documents.push(workspace().join("README.md"));
     let texts: Vec<String> = documents.iter().map(|document| fs::read_to_string(document).unwrap()).collect();
@@ -23,13 +23,13 @@ fn every_command_that_a_document_names_exists() {
 }
 
 #[test]
-fn every_metric_that_operators_should_look_at_exists() {
+fn every_metric_in_the_documents_for_operators_exists() {
     let metrics = ["worker/src/metrics.rs", "api/src/metrics.rs"].map(read).concat();
     let roles = read("deploy/roles.sql");
     for document in ["docs/troubleshooting.md", "docs/operating.md"] {
         let text = read(document);
         let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
-        // The other names that begin like a metric are those of the database's roles.
+        // Names with this prefix are names of metrics or of database roles.
         let named = words.filter(|word| word.starts_with("magic_link_") && !roles.contains(word));
         let missing: Vec<&str> = named.filter(|name| !metrics.contains(&format!("\"{name}\""))).collect();
         assert!(missing.is_empty(), "{document}: {missing:?}");
@@ -50,19 +50,20 @@ fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap()
 }
 
-/// The inline code of a document.
+/// The inline code in a document.
 fn in_code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The commands of the worker in inline code, and on the lines of examples, after a prompt if there is one.
+/// The worker's commands in inline code and at the start of lines, without a prompt and without a comment.
 fn commands(text: &str) -> Vec<&str> {
     let of_lines = text.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
     let all = in_code(text).chain(of_lines).map(|command| command.split(" #").next().unwrap().trim());
     all.filter(|command| command.starts_with("magic-link-worker ")).collect()
 }
 
-/// Why the worker does not accept a command. Arguments may be left out, as in `magic-link-worker jobs show`.
+/// Why the worker does not accept a command, or `None` if it accepts the command. Arguments may be left out, as in
+/// `magic-link-worker jobs show`.
 fn fault(command: &str) -> Option<ErrorKind> {
     let kind = WorkerArguments::try_parse_from(shlex::split(command)?).err()?.kind();
     let is_incomplete = matches!(
@@ -81,7 +82,7 @@ fn setting(code: &str) -> Option<&str> {
 }
 
 #[test]
-fn a_command_with_a_wrong_word_is_noticed() {
+fn a_command_with_a_wrong_word_is_reported() {
     let text = "`magic-link-worker jobs show`, `magic-link-worker jobs look`\n$ magic-link-worker jobs list --state lost\n\
                 magic-link-worker forget ann@example.com     # removes her\nsudo magic-link-worker upstreams\n";
     let faults: Vec<_> = commands(text).into_iter().map(|command| (command, fault(command))).collect();

@@ -1,4 +1,5 @@
-//! Each alert in `deploy/alerts.yaml` has an entry in the runbook, `docs/troubleshooting.md`, and its `runbook_url` leads there.
+//! Each alert in `deploy/alerts.yaml` has an entry in the runbook, `docs/troubleshooting.md`, and a `runbook_url` that
+//! leads to this entry.
 
 use crate::{headings::anchors, prose};
 
@@ -9,7 +10,7 @@ const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 const PARTS: [&str; 4] = ["- **People:** ", "- **Look at:** ", "- **Do:**", "- **Ends:** "];
 
 #[test]
-fn every_alert_leads_to_its_entry_in_the_runbook_and_every_entry_has_its_alert() {
+fn every_alert_has_an_entry_in_the_runbook_and_every_entry_has_an_alert() {
     assert!(alerts(ALERTS).len() > 20 && entries(RUNBOOK).len() > 20);
     let faults = faults(ALERTS, RUNBOOK);
     assert!(faults.is_empty(), "{faults:#?}");
@@ -47,7 +48,7 @@ fn entries(runbook: &str) -> Vec<(&str, Vec<&str>)> {
     entries
 }
 
-/// What is wrong, and what to do about it.
+/// Returns what is wrong with the alerts and the runbook, and how to fix it.
 fn faults(rules: &str, runbook: &str) -> Vec<String> {
     let (alerts, entries, anchors) = (alerts(rules), entries(runbook), anchors(runbook));
     let mut faults = vec![];
@@ -63,7 +64,7 @@ fn faults(rules: &str, runbook: &str) -> Vec<String> {
     }
     for (heading, lines) in &entries {
         if !alerts.iter().any(|alert| alert.name == *heading) {
-            faults.push(format!("{heading}: deploy/alerts.yaml has no such alert: remove its entry from the runbook"));
+            faults.push(format!("{heading}: deploy/alerts.yaml has no such alert; remove the entry from the runbook"));
         }
         let parts = lines.iter().filter_map(|line| PARTS.iter().find(|part| line.starts_with(**part)));
         if !parts.eq(&PARTS) {
@@ -74,7 +75,7 @@ fn faults(rules: &str, runbook: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_entry_a_stale_entry_and_a_wrong_url_are_faults() {
+fn a_missing_entry_a_stale_entry_and_a_wrong_url_are_reported() {
     let rules = |name: &str, url: &str| format!("# alerts\n      - alert: {name}\n          runbook_url: {url}\n");
     let entry = |name: &str| format!("### {name}\n{}\n", PARTS.join("…\n"));
     let runbook = |entries: &str| format!("# T\n### Elsewhere\n## Alerts\n{entries}## Codes\n### From here\n");

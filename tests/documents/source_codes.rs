@@ -1,4 +1,5 @@
-//! Finds the error codes in the source: where Rust makes a failure, in the tables of verdicts, and where SQL ends a job.
+//! Finds the error codes in the source: where Rust code creates a `Failure` or fills in a field named `code`, in the
+//! tables of verdicts, and where SQL ends a job or sets its code.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,22 +9,23 @@ use std::{
 
 use crate::{files, workspace};
 
-/// Files that classify the answers of upstreams. A code in them follows a verdict: `(refused("SUPABASE_URL"), "the_code")`.
+/// Files that classify the responses of upstreams. In these files, a code follows a verdict, as in
+/// `(refused("SUPABASE_URL"), "a_code")`.
 const VERDICTS: [&str; 3] = [
     "worker/src/upstream/supabase.rs",
     "worker/src/upstream/verdict/mailgun.rs",
     "worker/src/upstream/verdict/supabase.rs",
 ];
 
-/// Files that make a failure from a `code` that comes from one of [`VERDICTS`].
+/// Files that create a `Failure` from a `code` that comes from one of [`VERDICTS`].
 const PASS_ON_A_CODE: [&str; 3] = [
     "worker/src/upstream/supabase.rs",
     "worker/src/upstream/verdict/mailgun.rs",
     "worker/src/upstream/verdict/upstream_failure.rs",
 ];
 
-/// The codes that `email_jobs.code` and `email_attempts.code` may have. A code that only an old migration writes also counts,
-/// because migrations are never edited.
+/// The codes that `email_jobs.code` and `email_attempts.code` can contain. A code that only an old migration writes
+/// also counts, because migrations are never edited.
 pub(crate) fn job_codes() -> BTreeSet<String> {
     let sources = ["worker/src", "outbox/src"].map(|folder| read_folder(folder, "rs")).concat();
     let constants = sources.iter().flat_map(|(_, source)| constants(source)).collect();
@@ -42,32 +44,32 @@ pub(crate) fn job_codes() -> BTreeSet<String> {
     codes
 }
 
-/// The codes that `/health/ready` may have in addition to those of jobs.
+/// The codes that `/health/ready` can contain in addition to the codes of jobs.
 pub(crate) fn health_codes() -> BTreeSet<String> {
     let worker = literals_after(&read("worker/src/tasks/health.rs"), "code: ");
     let api = literals_after(&read("api/src/server/health.rs"), "\"code\": ");
     worker.into_iter().chain(api).collect()
 }
 
-/// The reasons for which the api refuses a webhook, and for which the alert `WebhooksRefused` may fire.
+/// The reasons for which the api refuses a webhook, except the one that the alert `WebhooksRefused` ignores.
 pub(crate) fn webhook_reasons() -> BTreeSet<String> {
     let handler = read("api/src/webhook/handler.rs");
     let mut reasons: BTreeSet<String> = literals_after(&handler, "RejectedWebhook::new(").into_iter().collect();
     reasons.extend(literals_after(&handler, "NO_SIGNING_KEY: &str = "));
     reasons.extend(literals_after(&read("outbox/src/reports/mailgun_event.rs"), "Malformed("));
-    // The alert leaves this reason out, because DatabaseAway and RequestsFail report it.
+    // The alert ignores this reason, because the alerts DatabaseAway and RequestsFail report it.
     reasons.remove("database");
     reasons
 }
 
-/// The files of a folder, each with its path in the workspace.
+/// The files in a folder: for each file, its path in the workspace and its text as [`read`] returns it.
 fn read_folder(folder: &str, extension: &str) -> Vec<(String, String)> {
     let path_of = |file: &Path| file.strip_prefix(workspace()).unwrap().to_str().unwrap().to_owned();
     let paths = files(&workspace().join(folder), extension).into_iter().map(|file| path_of(&file));
     paths.map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// A file without comments and unit tests, as one line.
+/// The text of a file, without comments and unit tests, as one line.
 fn read(path: &str) -> String {
     as_one_line(&fs::read_to_string(workspace().join(path)).unwrap())
 }
@@ -93,7 +95,7 @@ fn literal(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix('"')?.split('"').next()
 }
 
-/// The code at the start of `text`: a string, or the name of a constant.
+/// The code at the start of `text`, which is given as a string or by the name of a constant.
 fn code<'a>(text: &'a str, constants: &'a HashMap<String, String>) -> Option<&'a str> {
     let name = || text.trim_start().split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next();
     literal(text).or_else(|| constants.get(name()?).map(String::as_str)).filter(|code| is_code(code))
@@ -119,15 +121,15 @@ fn in_failures(path: &str, source: &str, constants: &HashMap<String, String>) ->
     codes.map(str::to_owned).collect()
 }
 
-/// The codes after a verdict: after a comma that follows a word or a closing bracket. A code of the upstream itself is matched
-/// together with a status, so it follows a number: `(403, "bad_jwt")`.
+/// The codes that follow a verdict and a comma. A verdict ends with a letter or a closing bracket. An upstream's own
+/// code follows a status instead, as in `(403, "bad_jwt")`, and is not found.
 fn after_verdicts(source: &str, constants: &HashMap<String, String>) -> Vec<String> {
     let is_verdict = |at: usize| source[..at].ends_with(|c: char| c == ')' || c == '}' || c.is_ascii_alphabetic());
     let commas = source.match_indices(", ").filter(|(at, _)| is_verdict(*at));
     commas.filter_map(|(at, _)| code(&source[at + 1..], constants)).map(str::to_owned).collect()
 }
 
-/// The values of fields `code`.
+/// The values of fields named `code`.
 fn in_fields(source: &str) -> Vec<String> {
     literals_after(source, " code: ")
 }
@@ -161,7 +163,7 @@ fn arguments(text: &str) -> Vec<&str> {
     found
 }
 
-/// The strings in an expression, except for those that a value is compared with.
+/// The strings in an expression, except those in comparisons.
 fn sql_codes(expression: &str) -> Vec<String> {
     let parts: Vec<&str> = expression.split('\'').collect();
     let strings = parts.windows(2).step_by(2).map(|pair| (pair[0].trim_end(), pair[1]));
@@ -170,7 +172,7 @@ fn sql_codes(expression: &str) -> Vec<String> {
 }
 
 #[test]
-fn codes_are_found_where_a_failure_is_made_and_after_a_verdict() {
+fn codes_are_found_where_a_failure_is_created_and_after_a_verdict() {
     let source = as_one_line(
         "const LOST: &str = \"lost\";\n\
          // Failure::new(\"in_a_comment\", why)\n\

@@ -1,16 +1,16 @@
-//! Checks that the tests named in documents exist. If a promise names a test that was renamed or deleted, nothing proves
-//! the promise.
+//! Checks that the tests mentioned in documents exist. If a promise refers to a test that was renamed or deleted,
+//! nothing proves the promise.
 
 use std::{collections::HashSet, fs};
 
 use crate::{files, prose, workspace};
 
-/// A name in running text is treated as a test's name if it has at least this many words. Names of settings, codes and columns
-/// have fewer words.
+/// A name in running text is treated as a test's name if it has at least this many words. Names of settings, codes and
+/// columns have fewer words.
 const MIN_WORDS: usize = 5;
 
 #[test]
-fn every_test_that_a_document_names_exists() {
+fn every_test_that_a_document_mentions_exists() {
     let guarantees = fs::read_to_string(workspace().join("docs/guarantees.md")).unwrap();
     let mut named = named_tests(&guarantees);
     assert!(named.len() > 100, "{named:?}");
@@ -23,7 +23,7 @@ fn every_test_that_a_document_names_exists() {
 }
 
 #[test]
-fn every_promise_names_its_test() {
+fn every_promise_has_a_test() {
     let guarantees = fs::read_to_string(workspace().join("docs/guarantees.md")).unwrap();
     let rows: Vec<&str> = prose(&guarantees).filter(|line| line.starts_with("| ") && line.ends_with('|')).collect();
     assert!(rows.len() > 50, "{rows:?}");
@@ -32,7 +32,8 @@ fn every_promise_names_its_test() {
     assert!(unproved.is_empty(), "{unproved:#?}");
 }
 
-/// The tests that a document names: in the last column of a table, any name of several words; elsewhere, only long names.
+/// The tests that a document mentions. In the last column of a table, any name with at least two words counts as a
+/// test's name; elsewhere, only a name with at least [`MIN_WORDS`] words does.
 fn named_tests(document: &str) -> Vec<String> {
     let names = prose(document).flat_map(|line| {
         let proofs = line.strip_suffix('|').and_then(|row| row.rsplit_once('|')).map_or("", |(_, proofs)| proofs);
@@ -42,7 +43,7 @@ fn named_tests(document: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The names in `code` that have at least `min_words` words.
+/// The names in inline code that have at least `min_words` words.
 fn names_in_code(text: &str, min_words: usize) -> impl Iterator<Item = &str> {
     let code = text.split('`').skip(1).step_by(2);
     code.filter(move |name| {
@@ -73,14 +74,14 @@ fn tests_in(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_functions_that_run_as_tests_count() {
+fn only_functions_that_run_as_tests_are_found() {
     let source = "#[test]\nfn one() {}\nfn helper() {}\n#[tokio::test(flavor = \"multi_thread\")]\nasync fn two() {}\n\
                   #[test]\n#[ignore = \"slow\"]\nfn three() {}\n";
     assert_eq!(tests_in(source), ["one", "two"]);
 }
 
 #[test]
-fn names_are_tests_in_a_table_of_proofs_and_if_they_are_long() {
+fn names_in_the_last_column_and_long_names_elsewhere_count_as_tests() {
     let document = "| `callback_next` stays. | `a_test`, model: `b_test`, `just ha-test` |\n\
                     See `job_listener` and `the_name_of_a_test`.";
     assert_eq!(named_tests(document), ["a_test", "b_test", "the_name_of_a_test"]);

@@ -1,5 +1,5 @@
-//! The api accepts a request only if its link can be mailed in time. When the queue is half full, the api first lowers the
-//! limits for clients that send many requests.
+//! The api accepts a request only if its mail can be sent before the job's deadline. When the queue is more than half
+//! full, the api lowers the limit for each network.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ fn retry_after(answer: &Answer) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_time() {
-    // Two concurrent calls of 200 ms each make ten links a second, so 200 jobs can be mailed within the deadline of 20 s.
+async fn with_a_slow_supabase_only_requests_whose_mails_can_be_sent_before_the_deadline_are_accepted() {
+    // Two concurrent calls of 200 ms each make ten links a second. Within the deadline of 20 s, 200 mails can be sent.
     let plan = Plan::default()
         .api("JOB_DEADLINE", "20s")
         .worker("SUPABASE_CONCURRENCY", "2")
@@ -36,7 +36,7 @@ async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_ti
     };
     assert_eq!((refused.status, code(&refused)), (503, "unavailable"));
     assert!((1..=20).contains(&retry_after(&refused)), "{}", retry_after(&refused));
-    assert!(answers.len() > 100, "only {} were accepted, but 200 can be mailed", answers.len());
+    assert!(answers.len() > 100, "only {} requests were accepted, but 200 mails can be sent", answers.len());
 
     system.supabase.faults().clear();
     system.until_idle().await;
@@ -50,7 +50,7 @@ async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_ti
 }
 
 #[tokio::test]
-async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_used_half_its_deadline() {
+async fn while_a_breaker_is_open_requests_are_accepted_until_half_of_the_oldest_jobs_deadline_has_passed() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(Fault::status(401).always());
     assert_eq!(system.ask("first@example.com").await.status, 200);
@@ -59,7 +59,7 @@ async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_u
         if is_open { Ok(()) } else { Err("closed") }
     })
     .await;
-    assert_eq!(system.ask("second@example.com").await.status, 200, "the key may be fixed in time");
+    assert_eq!(system.ask("second@example.com").await.status, 200, "the key may still be fixed before the deadline");
 
     let age = "update email_jobs_open
                set created_at = created_at - interval '8 min', deadline_at = deadline_at - interval '8 min'";
@@ -82,13 +82,14 @@ async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_u
 }
 
 #[tokio::test]
-async fn with_a_half_full_queue_the_limit_per_network_is_a_third() {
+async fn a_half_full_queue_lowers_the_limit_per_network_to_a_third() {
     let plan = Plan { workers: 0, ..Plan::default() }.api("QUEUE_LIMIT", "10").api("IP_RATE_LIMIT", "9/1h");
     let system = TestSystem::with(plan).await;
     for n in 0..6 {
         assert_eq!(system.ask(&format!("person-{n}@example.com")).await.status, 200);
     }
-    // Six requests have used up two thirds of the usual limit of nine. A third is left: one request of the lowered three.
+    // Six requests have used up two thirds of the usual limit of nine. The lowered limit is three, and one third of it
+    // is left, which is one request.
     assert_eq!(system.ask("seventh@example.com").await.status, 200);
     let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));

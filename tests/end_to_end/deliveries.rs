@@ -7,7 +7,7 @@ use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 
-/// A system whose Mailgun posts each event to the api after 20 ms.
+/// Starts a system whose Mailgun stand-in posts each event to the api after 20 ms.
 async fn reporting(plan: Plan) -> TestSystem {
     let plan = plan.api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("MAILGUN_DOMAIN", "mg.example.com");
     let system = TestSystem::with(plan).await;
@@ -65,7 +65,7 @@ async fn a_unicode_domain_and_a_page_with_a_space_work_end_to_end() {
 }
 
 #[tokio::test]
-async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
+async fn a_webhook_refused_during_an_outage_is_accepted_when_mailgun_repeats_it() {
     let system = reporting(Plan { own_server: true, ..Plan::default() }).await;
     system.mailgun.drop_webhooks(true);
     let answer = system.ask("hello@example.com").await;
@@ -76,7 +76,7 @@ async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
 
     system.server.as_ref().unwrap().resume().await.unwrap();
     eventually("the api to accept the webhook", async || {
-        // Repeat the same post. Its token was not stored, since its event was not recorded.
+        // Send the webhook again with the same token, which was not stored because the event was not recorded.
         match system.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap() {
             200 => Ok(()),
             status => Err(status),
@@ -90,7 +90,7 @@ async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_mail_that_mailgun_reports_is_not_repeated_although_its_answer_was_lost() {
+async fn a_mail_that_a_webhook_reports_is_not_repeated_although_mailguns_response_was_lost() {
     let system = reporting(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
@@ -105,18 +105,18 @@ async fn a_mail_that_mailgun_reports_is_not_repeated_although_its_answer_was_los
 }
 
 #[tokio::test]
-async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_answer() {
+async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_response() {
     let system = reporting(Plan::default()).await;
     let first = system.ask("bounce@example.com").await;
     system.until_delivery(&first, "bounced").await;
     let calls = system.supabase.journal().len();
 
     let second = system.ask_for("bounce@example.com", "again").await;
-    assert_eq!((second.status, &second.body), (first.status, &first.body), "both requests get the same answer");
+    assert_eq!((second.status, &second.body), (first.status, &first.body), "both requests get the same response");
     let job = system.until_state(&second, "failed").await;
     assert_eq!((job.code.as_deref(), job.attempt), (Some("recipient_suppressed"), 0));
 
-    // Once another recipient's mail is sent, it is certain that nothing was sent to the suppressed one.
+    // Once another recipient's mail is sent, it is certain that nothing was sent to the suppressed recipient.
     let other = system.ask("hello@example.com").await;
     system.until_state(&other, "sent").await;
     assert_eq!(system.supabase.journal().len(), calls + 1);
@@ -139,7 +139,8 @@ async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_not
     assert!(events.iter().all(|event| event.status() == Some(200)));
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where delivery = 'undelivered'").await, 100);
 
-    // Replace the event with a bounce of somebody else's mailbox. The signature is valid, because it does not cover the event.
+    // Replace the event with a forged bounce for another person's address. The signature is still valid, because it
+    // does not cover the event.
     let mut forged = events[0].event_data().clone();
     forged["id"] = "forged".into();
     forged["event"] = "failed".into();

@@ -1,4 +1,4 @@
-//! `cargo dev` starts everything with one command, and leaves nothing behind, however it ends.
+//! `cargo dev` starts everything with one command, and leaves no process behind, however it ends.
 
 use std::{path::Path, time::Duration};
 
@@ -7,10 +7,11 @@ use serde_json::Value;
 use tests::{Answer, example, post_at};
 use tokio::sync::Mutex;
 
-/// Held while an instance of `cargo dev` starts. Two instances that start at the same time may choose the same free ports.
+/// A lock that a test holds while it starts `cargo dev`, because two instances that start at the same time may choose
+/// the same free ports.
 static START: Mutex<()> = Mutex::const_new(());
 
-/// Starts the program that `cargo dev` runs, with these options and this user's environment.
+/// Starts the program that `cargo dev` runs, with these options and only part of the current environment.
 async fn dev(options: &[&str]) -> Program {
     let _starts_alone = START.lock().await;
     let program = Programs::build().await.unwrap().api.with_file_name("sandbox");
@@ -22,7 +23,7 @@ async fn dev(options: &[&str]) -> Program {
     dev
 }
 
-/// The address in a line of the summary.
+/// The URL in the summary line that starts with `line`.
 fn address(dev: &Program, line: &str) -> String {
     let log = dev.log();
     let line = log.iter().find(|candidate| candidate.starts_with(line)).unwrap();
@@ -36,7 +37,7 @@ async fn post_the_example(dev: &Program) -> Answer {
     let url = curl.split(' ').nth(2).unwrap();
     let body: Value = serde_json::from_str(curl.split('\'').rev().nth(1).unwrap()).unwrap();
     assert_eq!(body, example("hello@example.com"));
-    eventually("an answer of the api", async || {
+    eventually("a response from the api", async || {
         let answer = post_at(url, &body).await;
         // The api answers 503 until it has found its tables.
         if answer.status == 503 { Err(answer) } else { Ok(answer) }
@@ -54,7 +55,7 @@ async fn until_mailbox_contains(dev: &Program, parts: &[&str]) {
     .await;
 }
 
-/// The warnings and errors of both programs.
+/// The warnings and errors that both programs logged.
 fn complaints(dev: &Program) -> Vec<String> {
     dev.log().into_iter().filter(|line| [" WARN ", " ERROR "].iter().any(|level| line.contains(level))).collect()
 }
@@ -80,8 +81,8 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 async fn assert_gone(processes: &[u32]) {
-    assert!(processes.len() >= 3, "api, worker, Postgres: {processes:?}");
-    eventually("the end of all processes", async || {
+    assert!(processes.len() >= 3, "the api, the worker and Postgres must be running: {processes:?}");
+    eventually("all processes to end", async || {
         let left: Vec<_> = processes.iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     })
@@ -100,7 +101,7 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     assert!(["Example Portal (example)", "Stadtbücherei (library)"].iter().all(|name| mails.contains(name)), "{mails}");
     let complaints = complaints(&dev);
     assert!(
-        complaints.iter().all(|line| line.contains("is an allowed callback origin, which is meant for development")),
+        complaints.iter().all(|line| line.contains("is allowed; it is meant for development only")),
         "{complaints:#?}"
     );
 

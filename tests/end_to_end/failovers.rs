@@ -7,7 +7,7 @@ use sandbox::{Fault, FaultKind, eventually};
 use sqlx::{Connection as _, PgConnection};
 use tests::{Answer, Plan, TestSystem};
 
-/// Changes the roles of both programs and terminates their sessions.
+/// Changes the database roles of both programs and terminates their sessions.
 async fn change_roles(system: &TestSystem, change: &str) {
     let roles = ["magic_link_api", "magic_link_worker"];
     for role in roles {
@@ -17,16 +17,16 @@ async fn change_roles(system: &TestSystem, change: &str) {
     system.execute(cut).await;
 }
 
-/// A system with its own server, because roles are shared by all databases of a server.
+/// Starts a system with its own Postgres server, because the tests change roles, which all databases of a server share.
 async fn start() -> TestSystem {
     TestSystem::with(Plan { own_server: true, ..Plan::default() }).await
 }
 
-/// Waits until neither program is ready, and the worker's message about the database contains this reason. At first, the
-/// message may still say that the database does not answer.
+/// Waits until neither program is ready, and the worker's message about the database contains `reason`. At first, the
+/// message may still be that the database does not answer.
 async fn until_unready(system: &TestSystem, reason: &str) {
     let ready = system.url("/health/ready").await;
-    eventually("both programs to report the database", async || {
+    eventually("both programs to report that the database is unavailable", async || {
         let (api, page) = system.get(&ready).await;
         let (worker, body) = system.worker_ready(0).await;
         let database = &body["checks"]["database"];
@@ -37,7 +37,7 @@ async fn until_unready(system: &TestSystem, reason: &str) {
     .await;
 }
 
-/// Waits until both programs are ready, and returns the answer to an accepted request.
+/// Waits until both programs are ready, and returns the response to an accepted request.
 async fn until_back(system: &TestSystem) -> Answer {
     let ready = system.url("/health/ready").await;
     eventually("both programs to be ready", async || {
@@ -93,7 +93,7 @@ async fn sessions_that_become_read_only_are_replaced() {
     system.until_state(&before, "sent").await;
     // The test's own sessions stay writable.
     system.execute("alter role postgres set default_transaction_read_only = off").await;
-    // Unlike a setting of a role, a setting of the server also changes open sessions.
+    // Unlike a role's setting, a server setting also affects open sessions.
     system.execute("alter system set default_transaction_read_only = on").await;
     system.execute("select pg_reload_conf()").await;
     until_unready(&system, "read-only").await;
@@ -107,7 +107,7 @@ async fn sessions_that_become_read_only_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
+async fn a_server_that_refuses_new_sessions_is_reported_as_an_outage_with_the_reason() {
     for (change, undo, reason) in [
         ("nologin", "login", "not permitted to log in"),
         ("connection limit 0", "connection limit -1", "too many connections for role"),
@@ -116,7 +116,7 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
         system.mailgun.faults().add(FaultKind::Delay { millis: 1_500 });
         let running = system.ask("running@example.com").await;
         system.mailgun.wait_for_calls(1).await.unwrap();
-        // The mail is being sent, and its result cannot be recorded for now.
+        // The mail is being sent, but its result cannot be recorded during the outage.
         change_roles(&system, change).await;
         until_unready(&system, reason).await;
         ask_refused(&system).await;
@@ -126,7 +126,7 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
         for answer in [&running, &after] {
             system.until_state(answer, "sent").await;
         }
-        assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail each");
+        assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail per request");
         let lines =
             || (count_lines(&system, "the database is unavailable"), count_lines(&system, "the database is back"));
         eventually(
@@ -144,7 +144,7 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
 #[tokio::test]
 async fn a_worker_that_cannot_record_results_claims_nothing_and_is_not_ready() {
     let mut system = TestSystem::with(Plan { own_server: true, workers: 0, ..Plan::default() }).await;
-    // Enough connections for the pool to work, but too few for the worker's three committers.
+    // Two connections are enough for the pool, but too few for the worker's three committers.
     system.execute("alter role magic_link_worker connection limit 2").await;
     system.start_worker().await;
     eventually("the worker to report too few connections", async || {
@@ -164,7 +164,7 @@ async fn a_worker_that_cannot_record_results_claims_nothing_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
+async fn an_outage_longer_than_the_lease_causes_no_duplicate_mail() {
     const PEOPLE: usize = 20;
     let plan = Plan { own_server: true, workers: 2, ..Plan::default() }.worker("LEASE_SECONDS", "5");
     let system = TestSystem::with(plan).await;
@@ -189,7 +189,7 @@ async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
     system.finish().await;
 }
 
-/// A server that hangs: new connections get neither a session nor an error.
+/// The server hangs: new connections get neither a session nor an error.
 #[tokio::test]
 async fn an_api_that_refuses_requests_is_not_ready_even_while_its_check_hangs() {
     let system = start().await;
@@ -210,19 +210,19 @@ async fn an_api_that_refuses_requests_is_not_ready_even_while_its_check_hangs() 
 #[tokio::test]
 async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
     const PEOPLE: usize = 80;
-    /// Longer than the period over which a worker measures its rate.
+    /// How long the outage lasts: longer than the period over which a worker measures its rate.
     const AWAY: Duration = Duration::from_secs(11);
     let plan = Plan { own_server: true, ..Plan::default() };
     let plan = plan.api("JOB_DEADLINE", "1m").worker("WORKER_CONCURRENCY", "2");
     let system = TestSystem::with(plan).await;
-    // The workers send six mails a second, so 360 jobs can be mailed before the deadline.
+    // The worker sends about six mails a second, so it can send about 360 mails before the deadline.
     system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: 300 }).always());
     for number in 0..PEOPLE {
         assert_eq!(system.ask(&format!("person-{number}@example.com")).await.status, 200);
     }
     system.mailgun.wait_for_mails(6).await.unwrap();
     change_roles(&system, "nologin").await;
-    // Sleep, because the outage must last longer than the period over which a worker measures its rate.
+    // Sleep, because the outage must last for a fixed time.
     tokio::time::sleep(AWAY).await;
     change_roles(&system, "login").await;
     until_back(&system).await;
@@ -230,21 +230,21 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
     let mut number = 0;
     while system.mailgun.mails().len() < sent + 20 {
         let answer = system.ask(&format!("later-{number}@example.com")).await;
-        assert_eq!(answer.status, 200, "the workers are not slow: {:?}", answer.body);
+        assert_eq!(answer.status, 200, "the workers are fast enough: {:?}", answer.body);
         number += 1;
-        // Send ten requests a second, which is more than the workers can mail.
+        // Send ten requests a second. The worker can send only about six mails a second.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     system.finish().await;
 }
 
 #[tokio::test]
-async fn outdated_programs_stop_working_and_report_it() {
+async fn outdated_programs_do_no_work_and_report_the_reason() {
     let system = start().await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
     system.execute("update outbox_schema set worker_from = 9999").await;
-    let body = eventually("the worker to be unready", async || {
+    let body = eventually("the worker to become unready", async || {
         let (status, body) = system.worker_ready(0).await;
         if status == 503 { Ok(body) } else { Err(body) }
     })

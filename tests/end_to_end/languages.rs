@@ -1,4 +1,5 @@
-//! The person's language and time zone, from the request to the mail and the page that its link opens.
+//! The mail uses the language and the time zone of the request. The page that the mail's link opens uses the same
+//! language.
 
 use serde_json::json;
 use tests::{Plan, TestSystem, get_at};
@@ -33,7 +34,7 @@ async fn the_mail_and_the_page_behind_its_link_are_in_the_persons_language() {
 }
 
 #[tokio::test]
-async fn an_operators_words_replace_ours_and_add_a_language() {
+async fn an_operators_translations_replace_built_in_ones_and_add_a_language() {
     let folder = tempfile::tempdir().unwrap();
     for (tag, words) in
         [("de", "mail-button = Jetzt anmelden\n"), ("it", "mail-subject-link = Il tuo link per { $host }, { $time }\n")]

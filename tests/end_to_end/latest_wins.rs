@@ -1,4 +1,5 @@
-//! Supabase keeps one live token per user and kind, so only the newest request is mailed.
+//! Supabase keeps one live token per user and kind of link, so a newer request supersedes older ones whose mails have
+//! not been sent.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ async fn a_second_request_supersedes_the_waiting_one() {
 }
 
 #[tokio::test]
-async fn a_double_click_gives_one_mail_and_two_jobs() {
+async fn a_double_click_results_in_one_mail_and_two_jobs() {
     let system = TestSystem::start().await;
     let first = system.ask("hello@example.com").await;
     system.until_state(&first, "sent").await;
@@ -43,7 +44,7 @@ async fn a_double_click_gives_one_mail_and_two_jobs() {
 }
 
 #[tokio::test]
-async fn a_newer_request_supersedes_a_running_job_that_has_not_been_mailed() {
+async fn a_newer_request_supersedes_a_running_job_whose_mail_has_not_been_sent() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(FaultKind::Delay { millis: 700 });
     let first = system.post(&request("/first")).await;
@@ -68,13 +69,14 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
     system.until_state(&second, "sent").await;
 
     assert_eq!(system.job(&first).await.state_and_code(), ("sent", None));
-    // Only the newer link works.
+    // The link in the second mail works.
     let mails = system.mailgun.mails_to("hello@example.com");
     assert_eq!(system.supabase.verify(mails[1].link().unwrap()).await.unwrap().code, "signed_in");
     let gap = "select extract(epoch from (select attempted_at from email_jobs where callback_url like '%second')
                  - (select finished_at from email_jobs where callback_url like '%first'))::float8";
     let gap: f64 = system.scalar(gap).await;
-    // The promise is a time limit: the worker claims the job when it is notified, not at its next poll up to 1 s later.
+    // The gap between the two jobs must be shorter than the worker's poll interval of 1 s: a notification, not the next
+    // poll, must make the worker claim the second job.
     assert!((0.0..0.5).contains(&gap), "claimed {gap} s after the first job ended");
     system.finish().await;
 }

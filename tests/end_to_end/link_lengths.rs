@@ -1,19 +1,20 @@
-//! Links that mail programs can open: the longest callback that the api accepts, in every style.
+//! With the longest callback that the api accepts, a link of any style is still short enough for mail programs.
 
 use serde_json::json;
 use tests::{Plan, TestSystem};
 
-/// Maximum length of a local part.
+/// The maximum length of the local part of an email address.
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// Finds the longest destination that the api accepts, by bisection. The destination repeats `unit`. The more characters a
-/// `unit` needs in a link, the shorter the longest destination.
+/// Finds, by bisection, the longest destination made of repetitions of `unit` that the api accepts. The more characters
+/// `unit` takes up in a link, the fewer repetitions are accepted.
 async fn longest_next(system: &TestSystem, unit: &str) -> String {
     let next = |count: usize| format!("/{}", unit.repeat(count));
     let (mut accepted, mut refused) = (0, 2_000);
     while refused - accepted > 1 {
         let count = usize::midpoint(accepted, refused);
-        // The empty address keeps the api from enqueuing a job. The answer reports the issues of all fields.
+        // The empty address makes the api refuse the request, so no job is enqueued. The response also reports whether
+        // the destination is too long.
         let body = json!({ "email": "", "callback_origin": "https://example.com", "callback_next": next(count) });
         let answer = system.post(&body).await;
         assert_eq!(answer.status, 400);

@@ -1,4 +1,4 @@
-//! Every metric in the dashboard and in the alerts is exported and correct, and contains no personal data.
+//! The programs export every metric that the dashboard and the alerts use, with correct values and no personal data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tests::{Plan, TestSystem};
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// Returns the names of this project's metrics that occur in `text`, without the suffixes of histograms.
+/// Returns the names of this project's metrics in `text`, without the suffixes that Prometheus adds for histograms.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("magic_link_"));
@@ -16,19 +16,19 @@ fn names(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Parses Prometheus's text format strictly: every sample comes after its type, and no series occurs twice.
+/// Parses Prometheus's text format. Panics if a sample precedes its type or if a series occurs twice.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut types = BTreeMap::new();
     let mut samples = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
         if let Some(of) = line.strip_prefix("# TYPE ") {
             let (name, kind) = of.split_once(' ').unwrap();
-            assert!(types.insert(name, kind).is_none(), "{name} has two types");
+            assert!(types.insert(name, kind).is_none(), "{name} has two `# TYPE` lines");
         } else if !line.starts_with("# HELP ") {
             let (series, value) = line.rsplit_once(' ').unwrap();
             let name = series.split('{').next().unwrap();
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-            let kind = types.get(family).or(types.get(name)).unwrap_or_else(|| panic!("{name} has no type"));
+            let kind = types.get(family).or(types.get(name)).unwrap_or_else(|| panic!("{name} has no `# TYPE` line"));
             assert_eq!(name.ends_with("_total"), *kind == "counter", "{name}");
             assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} occurs twice");
         }
@@ -53,7 +53,7 @@ async fn scrape(system: &TestSystem) -> (String, BTreeMap<String, f64>) {
 }
 
 #[tokio::test]
-async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() {
+async fn all_metrics_that_the_dashboard_and_the_alerts_use_are_exported_and_correct() {
     let plan = Plan::default().api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key").api("IP_RATE_LIMIT", "3/1m");
     let system = TestSystem::with(plan).await;
     system.mailgun.set_webhook_delay(std::time::Duration::ZERO);
@@ -69,8 +69,8 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
 
     let (text, samples) = eventually("three sent jobs in the metrics", async || {
         let (text, samples) = scrape(&system).await;
-        // The api reads the queue's state on a separate connection. On a busy machine, the first read may come after the mails
-        // were sent.
+        // The api reads the state of the queue in the background. On a busy machine, it may not have read the state yet
+        // when the mails have been sent.
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)
             && samples.contains_key("magic_link_api_waiting_jobs");
@@ -84,7 +84,7 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
 
     let exported = names(&text);
     for name in names(DASHBOARD).union(&names(ALERTS)) {
-        assert!(exported.contains(name), "deploy/ names {name}, which no program exports");
+        assert!(exported.contains(name), "deploy/ uses {name}, but no program exports it");
     }
     for (series, wanted) in [
         ("magic_link_api_requests_total{status=\"200\",code=\"ok\",portal=\"default\"}", 3.0),

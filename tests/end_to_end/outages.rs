@@ -6,12 +6,12 @@ use sandbox::{Fault, FaultKind, eventually};
 use sqlx::{Connection as _, PgConnection};
 use tests::{Plan, TestSystem};
 
-/// Terminates every connection of the programs, including the listener's.
+/// Terminates every connection of the programs, including the one on which a worker listens for notifications.
 const CUT_ALL: &str = "
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name like 'magic-link-%'";
 
-/// Raises Postgres's error for a file that cannot be extended.
+/// A trigger function that raises Postgres's error for a full disk.
 const FULL_DISK: &str = "
     create function full_disk() returns trigger language plpgsql as $$
     begin
@@ -50,7 +50,7 @@ async fn a_postgres_restart_loses_no_accepted_request() {
 }
 
 #[tokio::test]
-async fn programs_that_start_before_postgres_work_once_it_is_up() {
+async fn programs_started_before_postgres_recover_when_postgres_starts() {
     let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
     system.server.as_ref().unwrap().halt().await;
     system.start_api().await;
@@ -72,7 +72,7 @@ async fn programs_that_start_before_postgres_work_once_it_is_up() {
 }
 
 #[tokio::test]
-async fn a_job_is_mailed_although_the_listeners_connection_was_cut() {
+async fn after_the_listener_has_lost_its_connection_mails_are_still_sent() {
     let system = TestSystem::start().await;
     system.execute(CUT_ALL).await;
     let answer = eventually("an accepted request", async || {
@@ -111,7 +111,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
-    // Other programs take all connections, and the api's connections are cut, so the api cannot reconnect.
+    // Other clients take all free connections. Then the programs' connections are cut, and the api cannot reconnect.
     let mut others = vec![];
     let refused = loop {
         while let Ok(other) = PgConnection::connect(&system.database.url()).await {
@@ -137,7 +137,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
+async fn on_a_full_disk_requests_are_refused_and_no_mail_is_sent_twice() {
     let system = TestSystem::start().await;
     system.execute(FULL_DISK).await;
     let fill = |table: &str| {
@@ -150,7 +150,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     assert!(refused.headers.contains_key("retry-after"));
     system.execute(&empty("email_jobs_open")).await;
 
-    // From now on, no result can be recorded.
+    // From now on, a worker cannot record that a job has ended.
     let today: String = system.scalar("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
     system.execute(&fill(&today)).await;
     let accepted = system.ask("accepted@example.com").await;
@@ -158,7 +158,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     system.mailgun.wait_for_mails(1).await.unwrap();
     let said = |line: &&String| line.contains("the database is unavailable");
     eventually("the worker to log the outage", async || {
-        system.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log")
+        system.workers[0].log().iter().find(said).cloned().ok_or("no such log line")
     })
     .await;
     assert_eq!(system.job(&accepted).await.state, "running");
@@ -188,7 +188,7 @@ async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     let answer = system.ask("hello@example.com").await;
     let down = eventually("the worker to report Supabase as down", async || {
         let (status, body) = system.worker_ready(0).await;
-        // The worker is also not ready while it starts.
+        // The status alone proves nothing, because the worker is also not ready while it starts.
         if status == 503 && body["checks"]["supabase"]["status"] == "down" { Ok(body) } else { Err(body) }
     })
     .await;

@@ -1,5 +1,5 @@
-//! Several portals in one deployment: each mail comes from the portal that the person used, and limits per
-//! person hold across portals.
+//! Several portals in one deployment. Each mail is sent with the settings of the portal through which it was requested.
+//! A recipient's quotas apply across portals.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{Answer, Plan, TestSystem};
 
-/// Maximum time to wait for a line of a log.
+/// The maximum time to wait for a log line.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 const SHOP: &str = "
@@ -54,7 +54,8 @@ impl PortalsFile {
     }
 }
 
-/// Two portals, and the codes that the library's mails show.
+/// Returns a plan with the portals in `file`. Supabase allows the portals' callbacks, and its one-time codes have ten
+/// digits.
 fn plan(file: &PortalsFile) -> Plan {
     let mut plan = Plan::default().with_portals(&file.path());
     plan.supabase.otp_length = 10;
@@ -72,7 +73,7 @@ async fn ask_through(system: &TestSystem, portal: &str, email: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn each_persons_mail_is_their_portals() {
+async fn each_mail_is_sent_with_the_settings_of_its_portal() {
     let file = PortalsFile::new(&format!("{SHOP}{LIBRARY}"));
     let system = TestSystem::with(plan(&file)).await;
 
@@ -102,7 +103,7 @@ async fn each_persons_mail_is_their_portals() {
     assert!(mail.text.lines().any(|line| line.len() == 10 && line.bytes().all(|byte| byte.is_ascii_digit())));
 
     body["callback_next"] = "/elsewhere".into();
-    assert_eq!(system.post(&body).await.status, 400, "the page is outside the portal's prefixes");
+    assert_eq!(system.post(&body).await.status, 400, "the destination is outside the portal's prefixes");
     assert_eq!(ask_through(&system, "evil", "ann@example.com").await.status, 400);
 
     let (_, api) = tests::get_at(&system.private_url(0, "/metrics").await).await;
@@ -118,7 +119,7 @@ async fn each_persons_mail_is_their_portals() {
 }
 
 #[tokio::test]
-async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tightens() {
+async fn recipient_quotas_apply_across_portals_and_a_portal_can_only_tighten_them() {
     let file = PortalsFile::new(&format!("{SHOP}{LIBRARY}"));
     let plan = plan(&file).api("RECIPIENT_RATE_LIMIT", "4/1h").api("DUPLICATE_WINDOW", "1s");
     let system = TestSystem::with(Plan { workers: 0, ..plan }).await;
@@ -127,19 +128,20 @@ async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tight
         body["callback_next"] = format!("/konto/{page}").into();
         system.post(&body).await
     };
-    // The library's own quota is two mails. The shop has no quota of its own.
+    // The library has its own quota of two mails. The shop has none.
     for (page, status) in [(1, 200), (2, 200), (3, 429)] {
         assert_eq!(ask("library", "ann@example.com", page).await.status, status, "library, request {page}");
     }
-    // The refused request did not count against the global quota: two of four mails are left, through any portal.
+    // The refused request does not count against the global quota of four mails, so two more mails can be requested
+    // through any portal.
     for (page, status) in [(4, 200), (5, 200), (6, 429)] {
         assert_eq!(ask("shop", "ann@example.com", page).await.status, status, "shop, request {page}");
     }
     let refused = ask("shop", "ann@example.com", 7).await;
     assert_eq!(refused.body["code"], "recipient_rate_limited");
-    // Another person has quotas of their own.
+    // Each person has separate quotas.
     assert_eq!(ask("library", "ben@example.com", 8).await.status, 200);
-    // Latest wins across portals: of each person's jobs, the newest one waits, whichever portal it came through.
+    // A request supersedes an older waiting job for the same person, even if that job came through another portal.
     let jobs = system.jobs().await;
     let open = jobs.iter().filter(|job| job.state == "queued");
     let open: Vec<_> = open.map(|job| (job.recipient.as_str(), job.portal.as_deref())).collect();
@@ -148,16 +150,16 @@ async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tight
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does() {
+async fn a_worker_that_has_not_loaded_the_portal_requeues_the_job() {
     let file = PortalsFile::new(&format!("{SHOP}{LIBRARY}"));
     let old = PortalsFile::new(SHOP);
     let plan = plan(&file).worker("PORTALS_FILE", old.path().to_str().unwrap());
     let mut system = TestSystem::with(Plan { workers: 0, ..plan }).await;
-    // No worker is alive, so the api cannot tell that no worker knows the portal.
+    // No worker is running yet, so the api cannot know whether a worker has loaded the portal.
     let answer = ask_through(&system, "library", "ann@example.com").await;
     assert_eq!(answer.status, 200);
     system.start_worker().await;
-    let job = eventually("the job to be put back", async || match system.job(&answer).await {
+    let job = eventually("the job to be requeued", async || match system.job(&answer).await {
         job if job.code.as_deref() == Some("portal_unknown") => Ok(job),
         job => Err(job),
     })
@@ -169,7 +171,7 @@ async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does(
         message.contains("`library`") && message.contains("PORTALS_FILE") && message.contains("SIGHUP"),
         "{message}"
     );
-    // Other portals' jobs are mailed, because no breaker has opened.
+    // Mails for other portals are still sent, because no breaker has opened.
     let other = ask_through(&system, "shop", "ben@example.com").await;
     system.until_state(&other, "sent").await;
 
@@ -182,7 +184,7 @@ async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does(
 }
 
 #[tokio::test]
-async fn the_api_takes_a_new_portal_into_use_once_a_worker_knows_it() {
+async fn the_api_accepts_requests_for_a_new_portal_once_a_worker_has_loaded_it() {
     let (api_file, worker_file) = (PortalsFile::new(SHOP), PortalsFile::new(SHOP));
     let plan = plan(&api_file).worker("PORTALS_FILE", worker_file.path().to_str().unwrap());
     let system = TestSystem::with(plan).await;
@@ -191,7 +193,7 @@ async fn the_api_takes_a_new_portal_into_use_once_a_worker_knows_it() {
 
     api_file.write(&format!("{SHOP}{LIBRARY}"));
     system.apis[0].hang_up();
-    let early = eventually("the api to know the portal", async || {
+    let early = eventually("the api to load the portal", async || {
         match ask_through(&system, "library", "ann@example.com").await {
             answer if answer.status == 503 => Ok(answer),
             answer => Err(answer),
@@ -200,12 +202,12 @@ async fn the_api_takes_a_new_portal_into_use_once_a_worker_knows_it() {
     .await;
     assert_eq!(early.body["retryAfter"], 5, "{early:?}");
     assert!(system.find_job(&early).await.is_none());
-    system.apis[0].wait_for_line("no worker knows this portal yet", MAX_WAIT).await.unwrap();
+    system.apis[0].wait_for_line("no worker has loaded this portal yet", MAX_WAIT).await.unwrap();
     assert_eq!(ask_through(&system, "shop", "ben@example.com").await.status, 200, "the old portal stays in use");
 
     worker_file.write(&format!("{SHOP}{LIBRARY}"));
     system.workers[0].hang_up();
-    let answer = eventually("the portal to be in use", async || {
+    let answer = eventually("the api to accept requests for the portal", async || {
         match ask_through(&system, "library", "ann@example.com").await {
             answer if answer.status == 200 => Ok(answer),
             answer => Err(answer),
@@ -213,18 +215,18 @@ async fn the_api_takes_a_new_portal_into_use_once_a_worker_knows_it() {
     })
     .await;
     system.until_state(&answer, "sent").await;
-    system.apis[0].wait_for_line("a worker knows this portal", MAX_WAIT).await.unwrap();
+    system.apis[0].wait_for_line("a worker has loaded this portal", MAX_WAIT).await.unwrap();
     system.finish().await;
 }
 
-/// The value of `magic_link_reloads_total` for this result.
+/// Reads the metrics at a URL, and returns the value of `magic_link_reloads_total` for `result`.
 async fn reloads(metrics: &str, result: &str) -> Option<String> {
     let (_, metrics) = tests::get_at(metrics).await;
     let name = format!("magic_link_reloads_total{{result=\"{result}\"}} ");
     metrics.lines().find_map(|line| Some(line.strip_prefix(&name)?.to_owned()))
 }
 
-/// Waits until the program has logged that nothing was reloaded, and returns the faults.
+/// Waits for the log line about a failed reload, and returns the faults in this line.
 async fn refused_reload(program: &Program) -> String {
     let line = program.wait_for_line("reload failed", MAX_WAIT).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();

@@ -1,4 +1,4 @@
-//! The private health checks describe all running programs.
+//! The private health checks show all running programs and warn about differences between the programs' settings.
 
 use std::time::Duration;
 
@@ -6,15 +6,14 @@ use sandbox::eventually;
 use serde_json::Value;
 use tests::{Plan, TestSystem};
 
-/// A key that no other test worker uses.
+/// A valid key other than the keys that the tests use by default.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 /// 32 bytes 0x01.
 const EXAMPLE_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// Maximum time to wait for an expected state. Each program, including the one that started first, reports every ten seconds
-/// that it is running.
+/// The maximum time to wait for a log line. The programs look for differences every ten seconds.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Waits until the private health checks of both programs show an expected state.
+/// Waits until the private health checks of the first api and the first worker show an expected state.
 async fn until_shown(system: &TestSystem, is_expected: impl Fn(&Value) -> bool) {
     eventually("both programs to show the expected state", async || {
         let (worker, api) = (system.worker_ready(0).await, system.api_ready(0).await);
@@ -58,7 +57,7 @@ async fn private_health_checks_show_the_running_programs_and_their_differences()
 }
 
 #[tokio::test]
-async fn different_confirm_keys_are_found_at_start() {
+async fn different_confirm_keys_are_reported_at_start() {
     let url = "http://127.0.0.1:8080";
     let plan = Plan::default().api("PUBLIC_URL", url).worker("PUBLIC_URL", url);
     let plan = plan.api("CONFIRM_KEY", OTHER_KEY).worker("CONFIRM_KEY", EXAMPLE_KEY);

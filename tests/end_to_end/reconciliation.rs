@@ -1,4 +1,4 @@
-//! The worker asks Mailgun for events whose webhooks were lost.
+//! The worker requests events from Mailgun for mails whose webhooks were lost.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -6,7 +6,7 @@ use sandbox::{CannedAnswer, Fault, FaultKind, Lasts, MailgunSettings, Suppressio
 use sqlx::{FromRow, postgres::PgRow};
 use tests::{Plan, TestSystem};
 
-/// A system that loses all webhooks but has a key to read Mailgun's events.
+/// Starts a system in which all webhooks are lost. The worker has a key for reading Mailgun's events.
 async fn with_lost_webhooks(plan: Plan) -> TestSystem {
     let plan = plan
         .api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key")
@@ -18,7 +18,7 @@ async fn with_lost_webhooks(plan: Plan) -> TestSystem {
     system
 }
 
-/// Moves the end of all jobs into the past, and makes the reconciler's next steps due.
+/// Makes all jobs look as if they had ended `minutes` earlier, and brings the reconciler's next steps forward to match.
 async fn let_history_age(system: &TestSystem, minutes: u32) {
     system
         .execute(&format!(
@@ -30,7 +30,7 @@ async fn let_history_age(system: &TestSystem, minutes: u32) {
         .await;
 }
 
-/// Waits until a query returns these rows.
+/// Waits until `query` returns the rows in `wanted`.
 async fn until_rows<Row>(system: &TestSystem, query: &str, wanted: &[Row])
 where
     Row: for<'r> FromRow<'r, PgRow> + Debug + PartialEq + Send + Unpin,
@@ -46,7 +46,7 @@ async fn until_count(system: &TestSystem, table: &str, wanted: i64) {
     until_rows(system, &format!("select count(*) from {table}"), &[(wanted,)]).await;
 }
 
-/// Waits until the worker has requested events this many times for each mail that it reconciles.
+/// Waits until the worker has made `times` requests for events of the only mail that is being reconciled.
 async fn until_asked(system: &TestSystem, times: i16) {
     until_rows(system, "select asks from email_reconciliations", &[(times,)]).await;
 }
@@ -69,7 +69,7 @@ async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
             wanted.push((format!("{name}@example.com"), Some(delivery.to_owned())));
         }
         system.until_idle().await;
-        // Wait until all events of these mails have happened.
+        // Wait until Mailgun has all events for these mails.
         system.mailgun.wait_for_webhooks(16).await.unwrap();
         assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where delivery is not null").await, 0);
 
@@ -80,7 +80,7 @@ async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
         assert_eq!(
             system.scalar::<i64>("select count(*) from suppressed_recipients").await,
             3,
-            "the same as with webhooks"
+            "as many suppressions as if the webhooks had arrived"
         );
         let path = if api == "logs" { "POST /v1/analytics/logs" } else { "GET /v3/mg.example.com/events" };
         assert!(system.mailgun.reads().iter().any(|read| read.request.starts_with(path)), "{api}");
@@ -89,7 +89,7 @@ async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
 }
 
 #[tokio::test]
-async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
+async fn a_mail_without_events_is_marked_no_trace_until_an_event_appears() {
     let system = with_lost_webhooks(Plan::default()).await;
     system.mailgun.lag(true);
     let answer = system.ask("hello@example.com").await;
@@ -98,7 +98,7 @@ async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
 
     let_history_age(&system, 11).await;
     until_asked(&system, 1).await;
-    assert_eq!(system.job(&answer).await.state_and_code(), ("sent", None), "eleven minutes are too early");
+    assert_eq!(system.job(&answer).await.state_and_code(), ("sent", None), "it is too early for `no_trace`");
     let_history_age(&system, 21).await;
     until_asked(&system, 2).await;
     assert_eq!(system.job(&answer).await.state_and_code(), ("sent", Some("no_trace")));
@@ -110,7 +110,7 @@ async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
 }
 
 #[tokio::test]
-async fn a_job_that_expired_after_an_unknown_send_gets_its_delivery_recorded() {
+async fn if_a_job_expires_after_a_send_with_an_unknown_outcome_its_delivery_is_recorded() {
     let system = with_lost_webhooks(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
@@ -133,7 +133,7 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
     system.mailgun.wait_for_webhooks(2).await.unwrap();
-    for (status, reason) in [(429, "Mailgun limits the rate of our queries"), (401, "Mailgun refuses the key")] {
+    for (status, reason) in [(429, "Mailgun is rate-limiting our queries"), (401, "Mailgun refuses the key")] {
         system.mailgun.read_faults().clear();
         let asked = system.mailgun.reads().len();
         let kind = FaultKind::Status(CannedAnswer { status, body: None, headers: Default::default() });
@@ -142,7 +142,7 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
         system.workers[0].wait_for_line(reason, Duration::from_secs(20)).await.unwrap();
         let paused = "select held_until > now() + interval '3 s' from email_reconciler where reason is not null";
         until_rows(&system, paused, &[(true,)]).await;
-        assert_eq!(system.mailgun.reads().len(), asked + 1, "the worker asks once and then pauses");
+        assert_eq!(system.mailgun.reads().len(), asked + 1, "the worker makes one call and then pauses");
     }
     system.mailgun.read_faults().clear();
     system.execute("update email_reconciler set held_until = now()").await;
@@ -151,7 +151,7 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
+async fn a_suppression_lifted_in_mailgun_or_in_the_outbox_is_lifted_in_both() {
     let system = with_lost_webhooks(Plan::default()).await;
     for name in ["bounce", "complaint"] {
         system.ask(&format!("{name}@example.com")).await;
@@ -161,12 +161,12 @@ async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
     let_history_age(&system, 11).await;
     until_count(&system, "suppressed_recipients where listed", 2).await;
 
-    // Remove an entry, as somebody would do in Mailgun's console.
+    // An entry is removed in Mailgun, for example in its console.
     system.mailgun.unsuppress(SuppressionList::Complaints, "complaint@example.com");
     system.execute("update suppressed_recipients set checked_at = now() - interval '11 min'").await;
     until_rows(&system, "select recipient from suppressed_recipients", &[("bounce@example.com".to_owned(),)]).await;
 
-    // Lift a suppression, as an operator of this system would do.
+    // An operator lifts a suppression with SQL.
     assert!(system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
     assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
     until_count(&system, "suppression_lifts", 0).await;

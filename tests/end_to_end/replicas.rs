@@ -23,13 +23,13 @@ async fn two_api_replicas_share_a_recipients_quota() {
         let wait = answer.body["retryAfter"].as_u64().unwrap();
         assert!((1..=300).contains(&wait), "{wait}");
         assert_eq!(answer.headers["retry-after"].to_str().unwrap(), wait.to_string());
-        assert!(!answer.headers.contains_key("ratelimit"), "the answer does not reveal a recipient's quota");
+        assert!(!answer.headers.contains_key("ratelimit"), "the response does not reveal a recipient's quota");
     }
     system.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test]
-async fn three_workers_mail_each_job_once() {
+async fn three_workers_send_one_mail_per_job() {
     let system = TestSystem::with(Plan { workers: 3, ..Plan::default() }).await;
     let answers = join_all((0..60).map(|n| {
         let system = &system;

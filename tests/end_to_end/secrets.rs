@@ -1,4 +1,4 @@
-//! No link, token, one-time code or key appears in the database, in a log at `debug`, in a metric, or in an answer.
+//! No link, token, one-time code or key appears unencrypted in the database, a log at `debug`, a metric or a response.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tests::{Plan, TestSystem, get_at};
 const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 #[tokio::test]
-async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answers() {
-    // These codes are long enough not to occur by chance in a time or a number.
+async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_responses() {
+    // One-time codes of ten digits are unlikely to match a time or another number by chance.
     let supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
     let plan = Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s");
     let plan = plan.worker("PUBLIC_URL", "https://login.example.com").worker("CONFIRM_KEY", CONFIRM_KEY);
     let system = TestSystem::with(plan.worker("LINK_STYLE", "confirm").worker("MAIL_CODE", "on")).await;
-    // Upstream answers that contain secrets.
+    // The upstreams answer some calls with errors that contain secrets.
     let leak = r#"{"code":"unexpected_failure","message":"no http://127.0.0.1/auth/v1/verify?token=leaked-token for lea@example.com"}"#;
     system.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
     system.mailgun.faults().add(
@@ -40,7 +40,7 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     let dump = system.dump().await;
     assert!(dump.contains("ann@example.com"), "the dump contains the tables");
     let logs = [&system.apis[0], &system.workers[0]].map(Program::log).concat().join("\n");
-    assert_eq!(logs.matches("RUST_LOG=debug").count(), 2, "both programs log at debug");
+    assert_eq!(logs.matches("RUST_LOG=debug").count(), 2, "both programs log at level debug");
     let answer = format!("{:?}{}", refused.headers, refused.body);
     let api_metrics = system.private_url(0, "/metrics").await;
     let worker_metrics = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
@@ -69,12 +69,12 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         assert!(payload.len() > 100, "{link}");
         secrets.extend([link.to_owned(), payload.to_owned()]);
     }
-    // A bytea column is dumped as hex.
+    // The dump shows bytea columns in hex.
     let hex = |secret: &String| secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let in_hex: Vec<String> = secrets.iter().map(hex).collect();
     secrets.extend(in_hex);
     for secret in &secrets {
-        let places = [("the database", &dump), ("the logs", &logs), ("the metrics", &metrics), ("an answer", &answer)];
+        let places = [("the database", &dump), ("the logs", &logs), ("the metrics", &metrics), ("a response", &answer)];
         for (place, text) in places {
             assert!(
                 !text.contains(secret.as_str()),

@@ -1,5 +1,6 @@
-//! Many jobs at once while an upstream fails in a particular way. The tests check what is lost and which calls are made. They
-//! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the tests.
+//! Hundreds of simultaneous jobs while an upstream fails or rejects recipients. The tests check that no job is lost and
+//! that the workers make no unnecessary calls. The tests run on two threads, so that the stand-ins, which answer
+//! thousands of calls, do not block the test code.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +12,7 @@ use sandbox::{Fault, FaultKind, eventually, eventually_within};
 use serde_json::json;
 use tests::{Answer, Plan, TestSystem};
 
-/// Posts all requests, 32 at a time.
+/// Sends all requests, up to 32 at a time, and asserts that the api accepts them.
 async fn ask_all(system: &TestSystem, bodies: Vec<serde_json::Value>) -> Vec<Answer> {
     let answers = stream::iter(bodies).map(async |body| system.post(&body).await).buffered(32);
     let answers: Vec<Answer> = answers.collect().await;
@@ -27,7 +28,7 @@ fn examples(people: &[String]) -> Vec<serde_json::Value> {
     people.iter().map(|email| tests::example(email)).collect()
 }
 
-/// Waits up to a minute until this many jobs are in a state.
+/// Waits up to a minute until exactly `count` jobs are in `state`.
 async fn until_count(system: &TestSystem, state: &str, count: usize) {
     let states = "select state, code, count(*) from email_jobs group by 1, 2 order by 1, 2";
     eventually_within(Duration::from_secs(60), &format!("{count} jobs to be {state}"), async || {
@@ -39,7 +40,7 @@ async fn until_count(system: &TestSystem, state: &str, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
+async fn a_refused_key_causes_few_calls_and_uses_up_no_attempt() {
     const JOBS: usize = 1_000;
     let plan = Plan { workers: 0, ..Plan::default() };
     let mut system = TestSystem::with(plan).await;
@@ -54,7 +55,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     })
     .await;
     for worker in 0..system.workers.len() {
-        eventually("each worker to name the setting", async || {
+        eventually("each worker to report the wrong setting", async || {
             let (status, body) = system.worker_ready(worker).await;
             let is_named = body["checks"]["supabase"]["setting"] == "SUPABASE_SERVICE_ROLE_KEY";
             if status == 503 && is_named { Ok(()) } else { Err(body) }
@@ -62,7 +63,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
         .await;
     }
 
-    // After the calls that were in flight, only probes follow, at growing intervals.
+    // After the calls that were in flight when the breaker opened, only probes follow, at growing intervals.
     eventually("probes at growing intervals", async || {
         let calls = system.supabase.journal();
         let last = calls.last_chunk::<3>().map(|[first, _, last]| last.at.duration_since(first.at).unwrap_or_default());
@@ -73,7 +74,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
         }
     })
     .await;
-    // Only the jobs that the workers had claimed when the breaker opened, and the probes, may have made calls.
+    // Each call belongs to a probe or to one of the jobs that the workers had claimed when the breaker opened.
     let calls = system.supabase.journal().len();
     assert!(calls <= 3 * 64 + 5, "{calls} calls");
 
@@ -85,7 +86,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
+async fn all_copies_of_a_mail_contain_the_same_working_link() {
     const JOBS: usize = 200;
     let plan =
         Plan { workers: 2, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "2s").worker("WORKER_CONCURRENCY", "256");
@@ -104,7 +105,8 @@ async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
     }
     assert_eq!(mails.len(), JOBS);
     for (person, mails) in mails {
-        // Expect at least two mails: on a busy machine, the answer to the second call may also take longer than the timeout.
+        // There may be more than two copies: on a busy machine, the response to the second call may also take longer
+        // than the timeout.
         assert!(mails.len() >= 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
@@ -120,13 +122,13 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     let words = json!({ "message": "Domain mg.example.com is not allowed to send: request limit exceeded, try again after 3 seconds" });
     system.mailgun.faults().add(Fault::answer(429, words.to_string()).always());
     ask_all(&system, examples(&people(JOBS))).await;
-    // Start the workers only now, so that few calls are in flight together with the first one.
+    // Start the workers only now, so that few other calls are in flight when Mailgun refuses the first call.
     for _ in 0..2 {
         system.start_worker().await;
     }
     let paused = "select extract(epoch from paused_until)::float8 from upstreams where name = 'mailgun'";
     let until = eventually("the pause", async || system.scalar::<Option<f64>>(paused).await.ok_or("no pause")).await;
-    // Calls that were already in flight are also refused.
+    // Wait until Mailgun has also refused the calls that were already in flight.
     until_count(&system, "running", 0).await;
     system.mailgun.faults().clear();
     until_count(&system, "sent", JOBS).await;
@@ -134,11 +136,11 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     let mut sends = system.steps().await;
     sends.retain(|step| step.step == "send");
     let first = sends.iter().find(|step| step.outcome == "ok").unwrap().started_at;
-    assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
-    // A call that was cleared for sending before the pause was known may still go out. No call may be cleared later.
-    let known = until - 3.0 + 0.5..until - 0.001;
-    sends.retain(|step| known.contains(&step.started_at));
-    assert!(sends.is_empty(), "calls during a known pause: {sends:#?}");
+    assert!(first >= until - 0.001, "sent {} s before the pause ended", until - first);
+    // In the first half second of the pause, a worker that has not yet noticed the pause may still make a call.
+    let noticed = until - 3.0 + 0.5..until - 0.001;
+    sends.retain(|step| noticed.contains(&step.started_at));
+    assert!(sends.is_empty(), "calls during the pause: {sends:#?}");
     assert_eq!(system.scalar::<i16>("select max(attempt) from email_jobs").await, 1, "attempts were used up");
     system.finish().await;
 }
@@ -156,7 +158,7 @@ async fn rejected_recipients_do_not_delay_others() {
             match n % 3 {
                 0 => system.supabase.faults().add(Fault::answer(403, hook.clone()).to(&person).always()),
                 1 => system.supabase.faults().add(Fault::answer(500, insert.clone()).to(&person).always()),
-                // Supabase uses its own site URL if its allow list does not contain the callback.
+                // The allow list does not contain this callback, so Supabase replaces it with its own site URL.
                 _ => return json!({ "email": person, "callback_origin": "http://localhost:3000" }),
             }
             tests::example(&person)
@@ -174,12 +176,12 @@ async fn rejected_recipients_do_not_delay_others() {
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, 0);
     assert_eq!(system.worker_ready(0).await.0, 200);
     let paused = system.workers[0].log().iter().filter(|line| line.contains("Sending is paused")).count();
-    assert_eq!(paused, 0, "a rejection of a recipient says nothing about the service");
+    assert_eq!(paused, 0, "a rejected recipient does not pause sending");
     system.finish().await;
 }
 
-/// Sends 25 requests a second, however long the answers take. Even with a debug build, a machine can handle twice that rate. At
-/// a rate that uses the whole machine, the test would only measure how long requests wait for a core.
+/// Sends 25 requests per second, regardless of how long the responses take. Even a debug build can handle twice that
+/// rate. At a rate that saturates the machine, the test would only measure how long requests wait for a CPU core.
 async fn ask_steadily(system: &TestSystem, bodies: Vec<serde_json::Value>) {
     let pace = tokio::time::interval(Duration::from_millis(40));
     let paced = stream::unfold((pace, bodies.into_iter()), async |(mut pace, mut bodies)| {

@@ -28,29 +28,28 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    /// Starts the balancer.
+    /// Starts HAProxy and waits until it accepts connections.
     pub(crate) async fn start(cluster: &Cluster, folder: &DaemonFolder, old_sessions: OldSessions) -> Self {
-        let program = find_program("haproxy").expect("HAProxy is not installed: use `just ha-test`");
+        let program = find_program("haproxy").expect("HAProxy is not installed: run `just ha-test`");
         let port = free_port().unwrap();
         let settings = folder.write("haproxy.cfg", &settings(cluster, port, old_sessions)).unwrap();
         let daemon = folder.spawn(&program, &["-f".as_ref(), settings.as_os_str()], "haproxy.log", Signal::SIGKILL);
         let balancer = Self { port, daemon: daemon.unwrap() };
         let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
         let listening = balancer.daemon.until(TIMEOUT, listens).await;
-        listening.unwrap_or_else(|log| panic!("HAProxy does not start:\n{log}"));
+        listening.unwrap_or_else(|log| panic!("HAProxy did not start:\n{log}"));
         balancer
     }
 
-    /// The balancer's log.
     pub(crate) fn log(&self) -> String {
         self.daemon.log()
     }
 }
 
-/// Waits until several connections in a row reach the primary, because HAProxy treats every server as up before its
-/// first check.
+/// Waits until several consecutive connections reach the primary. One such connection would prove nothing, because
+/// HAProxy treats every server as up before its first check.
 pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
-    eventually("connections to lead to the primary", async || {
+    eventually("connections to reach the primary", async || {
         for _ in 0..2 * NODES {
             let mut connection = PgConnection::connect(&address.url("postgres")).await?;
             if sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut connection).await? {
@@ -62,7 +61,7 @@ pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
     .await;
 }
 
-/// Patroni answers `/primary` with 200 on the primary only.
+/// HAProxy's settings. The health check requests `/primary`, which Patroni answers with 200 on the primary only.
 fn settings(cluster: &Cluster, port: u16, old_sessions: OldSessions) -> String {
     let marked_down = match old_sessions {
         OldSessions::ShutDown => "fall 2 on-marked-down shutdown-sessions",

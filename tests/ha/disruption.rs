@@ -6,29 +6,29 @@ use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 
-/// Time before the disruption.
+/// How long people send requests before the disruption begins.
 const BEFORE: Duration = Duration::from_secs(8);
-/// Time until a killed node is restarted.
+/// How long a killed node stays down before it is restarted.
 const DOWN: Duration = Duration::from_secs(30);
-/// Time for which a node hangs: longer than Patroni's TTL and than LEASE_SECONDS.
+/// Time for which the primary is frozen. It is longer than Patroni's TTL and LEASE_SECONDS.
 const FROZEN: Duration = Duration::from_secs(40);
-/// Time for which the standby hangs: longer than `wal_sender_timeout`.
+/// Time for which the standby is frozen. It is longer than `wal_sender_timeout`.
 const STANDBY_FROZEN: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disruption {
-    /// An operator hands the primary role to a standby.
+    /// A planned switchover to a standby.
     Switchover,
     /// The primary's Patroni and Postgres are killed, and restarted later.
     Kill,
-    /// The primary's Patroni and Postgres freeze, and thaw later.
+    /// The primary's Patroni and Postgres are frozen, and thawed later.
     Freeze,
-    /// Patroni and Postgres of the synchronous standby freeze, and thaw later.
+    /// The synchronous standby's Patroni and Postgres are frozen, and thawed later.
     FreezeStandby,
 }
 
 impl Disruption {
-    /// The short name of the disruption. The addresses of the recipients in its run begin with this name.
+    /// The short name of the disruption. The recipients' addresses in a run start with this name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Disruption::Switchover => "switchover",
@@ -41,18 +41,19 @@ impl Disruption {
     pub(crate) fn description(self) -> &'static str {
         match self {
             Disruption::Switchover => "planned switchover",
-            Disruption::Kill => "primary killed, back after 30 s",
+            Disruption::Kill => "primary killed, restarted after 30 s",
             Disruption::Freeze => "primary frozen for 40 s",
             Disruption::FreezeStandby => "synchronous standby frozen for 15 s",
         }
     }
 
-    /// Whether another node is the primary after the disruption.
+    /// Returns whether the disruption should make another node the primary.
     pub(crate) fn moves_the_primary(self) -> bool {
         self != Disruption::FreezeStandby
     }
 
-    /// Causes the disruption and ends it. Returns whether another node is the primary now.
+    /// Causes the disruption, ends it, and waits until the cluster is complete again. Returns whether another node has
+    /// become the primary.
     pub(crate) async fn make(self, cluster: &mut Cluster) -> bool {
         let primary = cluster.until_complete().await.name.clone();
         sleep(BEFORE).await;

@@ -1,4 +1,4 @@
-//! The figures of a run, and a table of all runs.
+//! The measurements of each run, and the table of all runs.
 
 use std::{collections::HashSet, fmt::Write as _};
 
@@ -11,9 +11,11 @@ use crate::{
     variant::Variant,
 };
 
-/// Refusals that are further apart than this, in seconds, belong to different outages.
+/// Consecutive refused requests that are at least this many seconds apart belong to different outages.
 const PAUSE: f64 = 5.0;
-/// Maximum seconds between the end of one session and the last write of another session on the same server.
+/// A refused request also belongs to an outage if it was answered at most this many seconds before the outage. An
+/// outage is measured from the prober's last write, which may succeed shortly after the server has closed the api's
+/// sessions.
 const TOLERANCE: f64 = 0.5;
 
 /// The measured values of one run.
@@ -23,14 +25,14 @@ pub(crate) struct Figures {
     pub(crate) disruption: &'static str,
     /// Seconds during which no new connection could write.
     pub(crate) away: f64,
-    /// Seconds during which callers were answered with 503.
+    /// Seconds during which requests were answered with 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
-    /// Maximum time, in seconds, for which requests are still refused after new connections can write and no longer hang.
+    /// Maximum time, in seconds, from the moment when new connections work again to the last refused request.
     pub(crate) back_after: f64,
     /// Maximum time, in seconds, from the end of an outage to the next mail.
     pub(crate) mails_after: f64,
-    /// Maximum time, in seconds, that a caller waited for an answer.
+    /// Maximum time, in seconds, that a caller waited for a response.
     pub(crate) longest_answer: f64,
     pub(crate) accepted: usize,
     pub(crate) lost: usize,
@@ -39,7 +41,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The figures of one run. `record` contains all runs of the variant.
+    /// Returns the figures of one run. `record` covers all runs of the variant.
     pub(crate) fn of(run: &Run, variant: &Variant, record: &Record) -> Self {
         let (asked, outages) = (&run.asked, &run.outages);
         let mut refusals: Vec<f64> = asked.iter().filter(|it| is_refused(it)).map(|it| it.request.answered).collect();
@@ -68,8 +70,8 @@ pub(crate) fn is_refused(asked: &Asked) -> bool {
     asked.request.answer == Ok(503)
 }
 
-/// Seconds from the moment when new connections worked again after the last outage until this refused request was sent.
-/// Infinite if there was no outage.
+/// Returns the seconds from the moment when new connections worked again after an outage until a refused request was
+/// sent. The outage is the last one before the refusal. The result is infinite if there was no outage.
 fn late(refused: &Asked, run: &Run) -> f64 {
     let mut ends = run.outages.iter().zip(&run.settled);
     let last = ends.rfind(|(outage, _)| outage.from - TOLERANCE <= refused.request.answered);
@@ -81,7 +83,7 @@ fn next_mail(record: &Record, after: f64) -> f64 {
     mails.filter(|seconds| *seconds > 0.0).fold(f64::INFINITY, f64::min)
 }
 
-/// Number of requests that were answered 200 but have no job.
+/// Returns the number of requests that were answered with 200 but have no job.
 fn lost(asked: &[Asked], record: &Record) -> usize {
     let jobs: HashSet<&str> = record.jobs.iter().map(|job| job.request_id.as_str()).collect();
     let accepted = asked.iter().filter(|it| it.request.answer == Ok(200));
@@ -91,13 +93,13 @@ fn lost(asked: &[Asked], record: &Record) -> usize {
 /// A Markdown table.
 pub(crate) fn table(runs: &[Figures]) -> String {
     let mut table = "\
-| path to the primary | disruption | no writable primary | answers 503 | 503s | back after | mails after | longest answer | \
-accepted | lost | copies | wrong links |
+| path to the primary | disruption | no writable primary | time with 503s | 503s | service back after | next mail after | \
+longest response | accepted | lost | duplicate mails | wrong links |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 "
     .to_owned();
     for it in runs {
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(
             table,
             "| {} | {} | {:.1} s | {:.1} s | {} | {:.1} s | {:.1} s | {:.1} s | {} | {} | {} | {} |",

@@ -8,9 +8,9 @@ use tests::{
 };
 use tokio::{task::JoinSet, time::interval};
 
-/// Requests per second.
+/// Number of requests per second.
 pub(crate) const RATE: usize = 120;
-/// One in this many requests is a recipient's second request, two seconds after the first request.
+/// One in this many requests is a recipient's second request, which is sent two seconds after the first.
 const REPEATS: usize = 20;
 
 /// A request, and the index of the api that it was sent to.
@@ -19,7 +19,7 @@ pub(crate) struct Asked {
     pub(crate) request: AskedRequest,
 }
 
-/// Sends requests for this long, and waits for all answers. Returns them in the order of sending.
+/// Sends requests for `time`, and waits for all responses. Returns the requests in the order in which they were sent.
 pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Duration) -> Vec<Asked> {
     let client = sandbox::client().unwrap();
     let mut pace = interval(Duration::from_secs(1) / u32::try_from(RATE).unwrap());
@@ -37,9 +37,11 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Dura
     asked
 }
 
-/// Most people send one request. Of the people who send two, half click twice, and the other half request another page.
+/// Returns the person's number and the page's number for a request. Most people send one request. Of the people who
+/// send two, half repeat the first request, and half request a link to another page.
 fn person_and_page(number: usize) -> (usize, usize) {
-    // The distance is odd, so that the first request was not itself a repeat.
+    // `REPEATS` is even, so the number of a second request is even. Subtracting an odd number gives an odd number, so
+    // `first` is never itself a second request.
     let first = number.checked_sub(2 * RATE + 1);
     match first.filter(|_| number.is_multiple_of(REPEATS)) {
         Some(first) if number.is_multiple_of(2 * REPEATS) => (first, first),
@@ -48,7 +50,7 @@ fn person_and_page(number: usize) -> (usize, usize) {
     }
 }
 
-/// The URL of each api for requesting a link.
+/// Returns the URLs at which the apis accept requests for links.
 pub(crate) async fn urls(system: &TestSystem) -> Vec<String> {
     let mut urls = vec![];
     for api in &system.apis {

@@ -4,10 +4,10 @@
 //! table to `target/ha/figures.md`, next to the logs.
 //!
 //! People send 120 requests per second while the primary is switched over, killed or frozen. Then the promises are
-//! checked: no accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no
-//! program reports ready for more than three seconds while it is not, and the service is back within two seconds after
-//! new connections can write. This test sleeps, because disruptions last for a fixed time and polls have a fixed
-//! interval.
+//! checked: no accepted request is lost, no mail is sent twice, the link in each person's newest mail works, no program
+//! needs a restart, a program that is not ready reports this within three seconds, and requests are accepted again
+//! within two seconds after new connections can write. This test sleeps, because disruptions last for a fixed time and
+//! polls have a fixed interval.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;
@@ -35,7 +35,8 @@ use tests::{
 };
 use variant::{VARIANTS, Variant};
 
-/// Delays of the upstreams, in milliseconds, so that some mails are always in flight.
+/// How long each upstream call takes, in milliseconds. With these delays, some mails are in flight when a disruption
+/// begins.
 const LINK_TAKES: u64 = 100;
 const MAIL_TAKES: u64 = 150;
 
@@ -56,7 +57,7 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
         assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // On Ctrl-C, a panic drops everything, which stops all processes.
+    // On Ctrl-C, the panic drops the cluster and the programs, which stops all processes.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),
@@ -82,7 +83,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
 
     let mut runs = vec![];
     for (disruption, time) in disruptions {
-        eprintln!("ha:   people ask for {} s", time.as_secs());
+        eprintln!("ha:   sending requests for {} s", time.as_secs());
         runs.push(Run::of(variant, (*disruption, *time), cluster, &system).await);
     }
     output::write_logs(variant, &runs, &system, cluster, &balancer);
@@ -91,12 +92,13 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(run, variant, &record)).collect();
     let mut broken = promises::broken(&system, &record).await;
     broken.extend(runs.iter().zip(&figures).flat_map(|(run, figures)| promises::broken_by(run, figures, variant)));
-    // Accept open jobs here: the promises have already checked which jobs may be open.
+    // Allow open jobs here: the checks above have already reported each job that should have ended.
     system.finish_with_any_jobs();
     (figures, broken)
 }
 
-/// `server_login_retry`: after a failed connection, PgBouncer retries after one second instead of 15.
+/// Starts PgBouncer. With this `server_login_retry`, PgBouncer retries a failed connection after one second instead of
+/// 15.
 async fn start_pooler(address: &sandbox::ServerAddress) -> PgBouncer {
     let settings = [("pool_mode", "session"), ("default_pool_size", "60"), ("server_login_retry", "1")];
     PgBouncer::start(address, &settings).await.unwrap()

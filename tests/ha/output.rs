@@ -1,4 +1,4 @@
-//! The files in `target/ha`, and the selection of runs.
+//! Writes the files in `target/ha`, and selects the runs.
 
 use std::{env, fs, path::PathBuf};
 
@@ -7,14 +7,14 @@ use tests::TestSystem;
 
 use crate::{balancer::Balancer, cluster::Cluster, disruption::Disruption, run::Run, variant::Variant};
 
-/// Whether a run is selected. A run is selected if its name, such as `shutdown-kill`, contains `HA_ONLY`. If `HA_ONLY`
-/// is empty or unset, all runs are selected.
+/// Returns whether a run is selected: its name, such as `shutdown-kill`, must contain the value of `HA_ONLY`. If
+/// `HA_ONLY` is empty or unset, all runs are selected.
 pub(crate) fn is_wanted(variant: &Variant, disruption: Disruption) -> bool {
     let only = env::var("HA_ONLY").unwrap_or_default();
     format!("{}-{}", variant.name, disruption.name()).contains(&only)
 }
 
-/// Writes a file into `target/ha`.
+/// Writes a file to `target/ha`.
 pub(crate) fn write(name: &str, text: &str) {
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
@@ -23,7 +23,7 @@ pub(crate) fn write(name: &str, text: &str) {
     fs::write(&file, text).unwrap();
 }
 
-/// Writes the logs of all programs and daemons.
+/// Writes the logs of the programs, Patroni and HAProxy, and the failed probes of each run.
 pub(crate) fn write_logs(variant: &Variant, runs: &[Run], system: &TestSystem, cluster: &Cluster, balancer: &Balancer) {
     let write = |program: &str, log: &str| write(&format!("{}/{program}.log", variant.name), log);
     let numbered = |programs: &[Program], name: &str| {

@@ -1,4 +1,5 @@
-//! Checks every 100 ms whether a new connection can write, through the address that the programs use.
+//! Opens a new connection every 100 ms at the address that the programs use, and checks whether the connection can
+//! write.
 
 use std::time::Duration;
 
@@ -13,19 +14,20 @@ use tokio::{
 use crate::spans::{Span, gaps};
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Maximum time for a connection and its write.
+/// Maximum time to open a connection and write through it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of concurrent probes.
 const MAX_PROBES: usize = 20;
 /// Maximum number of concurrent probes through PgBouncer. PgBouncer opens the sessions of a role one after another, so
 /// more probes would keep waiting for each other until they all time out.
 const MAX_PROBES_THROUGH_A_POOLER: usize = 4;
-/// If no write succeeds for this many seconds, there is no writable primary.
+/// If no write succeeds for this many seconds and a probe fails in that time, the prober assumes that there is no
+/// writable primary.
 const AWAY: f64 = 0.5;
 /// Number of sessions on read-only servers that are kept open to see whether the balancer closes them.
 const MAX_WITNESSES: usize = 5;
 
-/// The failure of a probe that got no answer in time.
+/// The reason recorded for a probe that timed out.
 const NO_ANSWER: &str = "no answer";
 
 /// A running prober.
@@ -34,14 +36,14 @@ pub(crate) struct Prober {
     work: tokio::task::JoinHandle<Probes>,
 }
 
-/// The results of a prober.
+/// The results of all probes of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
-    /// When each write was confirmed, in order.
+    /// The times at which writes were confirmed, in ascending order.
     written: Vec<f64>,
-    /// Sessions that turned out to be read-only.
+    /// Sessions on read-only servers that the prober keeps open.
     witnesses: Vec<PgConnection>,
-    /// When and why probes failed, including the probes whose sessions were read-only.
+    /// The time of each failed probe, and the reason why it failed. Probes whose sessions were read-only are included.
     failures: Vec<(f64, String)>,
 }
 
@@ -59,7 +61,7 @@ impl Prober {
         sqlx::raw_sql(table).execute(&mut connection).await.unwrap();
     }
 
-    /// Starts the prober.
+    /// Starts the prober. With a pooler, it runs fewer probes concurrently.
     pub(crate) fn start(url: String, has_pooler: bool) -> Self {
         let (stop, stopped) = watch::channel(false);
         let most = if has_pooler { MAX_PROBES_THROUGH_A_POOLER } else { MAX_PROBES };
@@ -74,26 +76,28 @@ impl Prober {
 }
 
 impl Probes {
-    /// When no new connection could write. A gap without failures only means that the machine was busy.
+    /// Returns the periods in which no new connection could write. A gap between two writes is not an outage if no
+    /// probe failed in it: the machine was merely busy.
     pub(crate) fn outages(&self) -> Vec<Span> {
         let has_failures = |gap: &Span| self.failures.iter().any(|(at, _)| (gap.from..gap.to).contains(at));
         gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
     }
 
-    /// When the last connection that hung after an outage was opened. A balancer that notices a failover late still
-    /// forwards some new connections to a frozen server although another server is already the primary.
+    /// Returns the time after which new connections no longer hung: when the last hanging connection was opened, or the
+    /// end of the outage if none hung after it. A balancer that notices a failover late still forwards some new
+    /// connections to a frozen server although another server is already the primary.
     pub(crate) fn settled(&self, outage: &Span) -> f64 {
         let mut hung: Vec<f64> = self.failures.iter().filter(|(_, why)| why == NO_ANSWER).map(|(at, _)| *at).collect();
         hung.sort_by(f64::total_cmp);
         hung.into_iter().fold(outage.to, |last, at| if (last..=last + AWAY).contains(&at) { at } else { last })
     }
 
-    /// Why probes failed, one line each.
+    /// Lists the failed probes with their times and reasons, one per line.
     pub(crate) fn failures(&self) -> String {
         self.failures.iter().map(|(at, why)| format!("{at:.1} {why}\n")).collect()
     }
 
-    /// Number of sessions on read-only servers that are still open.
+    /// Returns how many of the sessions on read-only servers are still open.
     pub(crate) async fn sessions_kept(self) -> usize {
         let mut kept = 0;
         for mut witness in self.witnesses {
@@ -109,7 +113,7 @@ impl Probes {
         match probe {
             Probe::Written(at) => self.written.push(at),
             Probe::ReadOnly { at, port, session } => {
-                self.failures.push((at, format!("the server at port {port} is read-only")));
+                self.failures.push((at, format!("the server on port {port} is read-only")));
                 if self.witnesses.len() < MAX_WITNESSES {
                     self.witnesses.push(session);
                 }

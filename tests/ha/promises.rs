@@ -19,12 +19,12 @@ use crate::{
     variant::Variant,
 };
 
-/// Maximum time, in seconds, for which a program may report ready although it is not.
+/// Maximum time, in seconds, for which a program may report that it is ready although it is not.
 const MAX_UNNOTICED: f64 = 3.0;
-/// Maximum time, in seconds, from the moment when new connections can write until the service is back.
+/// Maximum time, in seconds, for which requests may still be refused after new connections work again.
 const MAX_BACK_AFTER: f64 = 2.0;
 
-/// Violations in all runs of a variant.
+/// Returns the promises that were broken in the runs of a variant.
 pub(crate) async fn broken(system: &TestSystem, record: &Record) -> Vec<Broken> {
     let mut broken = promises::broken(record);
     let dead = record.newest().filter(|job| record.is_dead(job));
@@ -34,7 +34,7 @@ pub(crate) async fn broken(system: &TestSystem, record: &Record) -> Vec<Broken> 
         }),
     );
     let copies = record.jobs.iter().filter(|job| record.mails_of(job).len() > 1);
-    broken.extend(copies.map(|job| Broken::of(job, "a mail was sent twice although no answer was lost")));
+    broken.extend(copies.map(|job| Broken::of(job, "a mail was sent twice although no response was lost")));
     let unsent = record.jobs.iter().filter(|job| !matches!(job.state.as_str(), "sent" | "superseded"));
     broken.extend(unsent.map(|job| Broken::of(job, "a mail was not sent although no upstream failed")));
     for program in system.apis.iter().chain(&system.workers) {
@@ -49,7 +49,7 @@ async fn has_ended(program: &Program) -> bool {
     timeout(Duration::ZERO, program.wait()).await.is_ok()
 }
 
-/// Violations in one run.
+/// Returns the promises that were broken in one run.
 pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<Broken> {
     let mut broken = vec![];
     let mut check = |holds: bool, violation: String| {
@@ -60,23 +60,32 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     let moves = run.disruption.moves_the_primary();
     check(
         run.has_failed_over == moves,
-        format!("has the primary moved to another node: {}, expected: {moves}", run.has_failed_over),
+        format!("the primary moved to another node: {}; expected: {moves}", run.has_failed_over),
     );
-    check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the disruption caused no outage".to_owned());
-    check(figures.back_after <= MAX_BACK_AFTER, format!("the service was back only after {:.1} s", figures.back_after));
+    check(
+        !run.outages.is_empty() && (figures.refused > 0 || !moves),
+        "the disruption caused no outage, or no request was refused".to_owned(),
+    );
+    check(
+        figures.back_after <= MAX_BACK_AFTER,
+        format!("requests were still refused {:.1} s after new connections worked again", figures.back_after),
+    );
     for (api, ready) in run.readiness.apis.iter().enumerate() {
         let wrong = longest_overlap(ready, &refusing(&run.asked, api));
-        check(wrong <= MAX_UNNOTICED, format!("api {api} reports ready for {wrong:.1} s while it refuses requests"));
+        check(
+            wrong <= MAX_UNNOTICED,
+            format!("for {wrong:.1} s, api {api} reported that it was ready although it refused requests"),
+        );
     }
     for (worker, ready) in run.readiness.workers.iter().enumerate() {
         let wrong = longest_overlap(ready, &run.outages);
         check(
             wrong <= MAX_UNNOTICED,
-            format!("worker {worker} reports ready for {wrong:.1} s without a writable primary"),
+            format!("for {wrong:.1} s, worker {worker} reported that it was ready without a writable primary"),
         );
     }
     let left = run.sessions_on_standbys;
-    check(left == 0, format!("{left} sessions of the programs are still on standbys"));
+    check(left == 0, format!("{left} of the programs' sessions are still on standbys"));
     let kept = run.sessions_kept;
     match (variant.old_sessions, run.disruption) {
         (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer kept {kept} read-only sessions")),
@@ -88,7 +97,7 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     broken
 }
 
-/// The times during which an api refused all requests.
+/// Returns the periods in which an api refused all requests.
 fn refusing(asked: &[Asked], api: usize) -> Vec<Span> {
     let mut asked: Vec<&Asked> = asked.iter().filter(|it| it.api == api).collect();
     asked.sort_by(|one, other| one.request.answered.total_cmp(&other.request.answered));

@@ -9,20 +9,20 @@ use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use crate::spans::{Span, streaks};
 
 const INTERVAL: Duration = Duration::from_millis(200);
-/// An answer that takes longer counts as missing.
+/// If a response takes longer than this, the program counts as not ready.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Polls every program.
+/// The tasks that poll the programs.
 pub(crate) struct Watch {
     stop: watch::Sender<bool>,
     apis: Vec<JoinHandle<Vec<Poll>>>,
     workers: Vec<JoinHandle<Vec<Poll>>>,
 }
 
-/// One answer: when it was requested and received, and whether it was 200.
+/// One poll: the time from its request to its response, and whether the status was 200.
 type Poll = (Span, bool);
 
-/// When each program reported ready.
+/// The periods in which each program reported that it was ready.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     pub(crate) apis: Vec<Vec<Span>>,
@@ -30,7 +30,7 @@ pub(crate) struct Readiness {
 }
 
 impl Watch {
-    /// Starts to poll all programs of a system.
+    /// Starts polling all programs of a system.
     pub(crate) async fn start(system: &TestSystem) -> Self {
         let (stop, stopped) = watch::channel(false);
         let client = sandbox::client().unwrap();
@@ -44,7 +44,7 @@ impl Watch {
         Self { stop, apis, workers }
     }
 
-    /// Stops polling. Returns the times at which each program was ready.
+    /// Stops polling. Returns the periods in which each program reported that it was ready.
     pub(crate) async fn stop(self) -> Readiness {
         self.stop.send_replace(true);
         Readiness { apis: ready_times(self.apis).await, workers: ready_times(self.workers).await }

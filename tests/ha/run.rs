@@ -17,19 +17,19 @@ use crate::{
 /// What was observed during one disruption.
 pub(crate) struct Run {
     pub(crate) disruption: Disruption,
-    /// Whether another node is the primary now.
+    /// Whether another node became the primary.
     pub(crate) has_failed_over: bool,
     pub(crate) asked: Vec<Asked>,
-    /// When no new connection could write.
+    /// The periods in which no new connection could write.
     pub(crate) outages: Vec<Span>,
-    /// When new connections stopped hanging after each outage.
+    /// For each outage, the time after which new connections no longer hung.
     pub(crate) settled: Vec<f64>,
     pub(crate) readiness: Readiness,
-    /// Why new connections could not write, for the logs.
+    /// When and why new connections could not write, for the logs.
     pub(crate) failed_probes: String,
     /// Number of the prober's read-only sessions that the balancer kept open.
     pub(crate) sessions_kept: usize,
-    /// The programs' sessions on servers that are not the primary, at the end.
+    /// Number of the programs' sessions on standbys at the end of the run.
     pub(crate) sessions_on_standbys: usize,
 }
 
@@ -51,7 +51,7 @@ impl Run {
         let outages = probes.outages();
         let settled = outages.iter().map(|outage| probes.settled(outage)).collect();
         outages.iter().for_each(|it| {
-            eprintln!("ha:   no new connection could write for {:.1} s from {:.1}", it.seconds(), it.from)
+            eprintln!("ha:   no new connection could write for {:.1} s, starting at {:.1}", it.seconds(), it.from)
         });
         Self {
             disruption,
@@ -66,7 +66,7 @@ impl Run {
         }
     }
 
-    /// Whether a recipient's address belongs to this run.
+    /// Returns whether a recipient's address belongs to this run.
     pub(crate) fn is_of(&self, recipient: &str) -> bool {
         recipient.strip_prefix(self.disruption.name()).is_some_and(|rest| rest.starts_with('-'))
     }

@@ -1,6 +1,6 @@
 //! Spans of time, in Unix seconds.
 
-/// From one time to another.
+/// The time between `from` and `to`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) from: f64,
@@ -12,18 +12,18 @@ impl Span {
         self.to - self.from
     }
 
-    /// Seconds that are in both spans. 0 if they do not overlap.
+    /// Returns the length of the overlap in seconds, or 0 if the spans do not overlap.
     pub(crate) fn overlap(&self, other: &Span) -> f64 {
         (self.to.min(other.to) - self.from.max(other.from)).max(0.0)
     }
 }
 
-/// The total length of all spans, in seconds.
+/// Returns the total length of all spans in seconds.
 pub(crate) fn total(spans: &[Span]) -> f64 {
     spans.iter().map(Span::seconds).fold(0.0, |sum, seconds| sum + seconds)
 }
 
-/// Joins sorted times that are less than `gap` seconds apart.
+/// Joins sorted times into spans. A new span starts after each gap of at least `gap` seconds.
 pub(crate) fn joined(moments: impl IntoIterator<Item = f64>, gap: f64) -> Vec<Span> {
     let mut spans: Vec<Span> = vec![];
     for moment in moments {
@@ -35,13 +35,14 @@ pub(crate) fn joined(moments: impl IntoIterator<Item = f64>, gap: f64) -> Vec<Sp
     spans
 }
 
-/// The spans between sorted times that are at least `gap` seconds apart.
+/// Returns the spans between consecutive times that are at least `gap` seconds apart. The times must be sorted.
 pub(crate) fn gaps(moments: &[f64], gap: f64) -> Vec<Span> {
     let pairs = moments.windows(2).map(|pair| Span { from: pair[0], to: pair[1] });
     pairs.filter(|span| span.seconds() >= gap).collect()
 }
 
-/// The spans in which a polled condition held: from the first to the last poll of each streak.
+/// Returns the spans in which a polled condition held. Each span lasts from the first to the last of the consecutive
+/// polls that found the condition true.
 pub(crate) fn streaks(polls: impl IntoIterator<Item = (Span, bool)>) -> Vec<Span> {
     let mut streaks: Vec<Span> = vec![];
     let mut continues = false;

@@ -1,4 +1,4 @@
-//! The kinds of connection from the programs to the primary, and the disruptions to try with each kind.
+//! The ways in which the programs connect to the primary, and the disruptions to test with each of them.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::{balancer::OldSessions, disruption::Disruption};
 const MINUTE: Duration = Duration::from_secs(60);
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
-/// One kind of connection from the programs to the primary.
+/// A way in which the programs connect to the primary.
 pub(crate) struct Variant {
-    /// Name of the variant, and also of its database.
+    /// The name of the variant and of its database.
     pub(crate) name: &'static str,
-    /// What is between the programs and the primary, for the table.
+    /// What is between the programs and the primary, as shown in the table of figures.
     pub(crate) description: &'static str,
     pub(crate) old_sessions: OldSessions,
     /// Whether PgBouncer, in session mode, is between the programs and the balancer.
     pub(crate) has_pooler: bool,
-    /// The disruptions, and how long people send requests during each.
+    /// The disruptions, each with the time for which people send requests.
     pub(crate) disruptions: &'static [(Disruption, Duration)],
 }
 
@@ -36,7 +36,7 @@ pub(crate) const VARIANTS: [Variant; 3] = [
     },
     Variant {
         name: "keep",
-        description: "HAProxy keeps old sessions, 9 s to notice",
+        description: "HAProxy keeps old sessions and notices a failover after 9 s",
         old_sessions: OldSessions::Keep,
         has_pooler: false,
         disruptions: &[(Disruption::Switchover, MINUTE), (Disruption::Kill, MINUTE), (Disruption::Freeze, MINUTE)],

@@ -3,7 +3,8 @@
 //
 //     node check.mjs FOLDER
 //
-// A feature that a client does not support must be in allowed.json, with the reason why the mail is still usable.
+// If a mail uses a feature that a client does not support, the feature must be listed in allowed.json, with the reason
+// why the mail is still usable.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +14,8 @@ import { CLIENT_COUNT, featurePage, unsupportedFeatures } from './features.mjs';
 import { brokenRules } from './rules.mjs';
 
 /**
- * Checks mails. `mails` has the HTML of each mail by its name, and `allowed` has the reason for each allowed feature. Returns
- * the problems, and the names of the clients that do not support each allowed feature.
+ * Checks mails. `mails` maps the name of each mail to its HTML. `allowed` maps each allowed feature to the reason why
+ * it is allowed. Returns the problems, and for each allowed feature the names of the clients that do not support it.
  */
 export function check(mails, allowed) {
   const problems = [];
@@ -32,7 +33,7 @@ export function check(mails, allowed) {
   for (const [feature, reason] of Object.entries(allowed)) {
     const entry = `allowed.json: ${feature}`;
     if (!used.has(feature)) problems.push(`${entry}: no mail uses it, or all clients support it. Remove the entry.`);
-    if (reason.trim() === '') problems.push(`${entry}: say why a mail is usable without it.`);
+    if (reason.trim() === '') problems.push(`${entry}: give the reason why a mail is usable without this feature.`);
   }
   return { problems, used };
 }
@@ -53,7 +54,7 @@ function main([folder]) {
   if (count === 0) throw new Error(`${folder} contains no mails`);
   const { problems, used } = check(mails, allowed);
   for (const [feature, clients] of used) {
-    console.log(`allowed: ${feature}\n  without it: ${sorted(clients)}\n  ${allowed[feature]}`);
+    console.log(`allowed: ${feature}\n  not supported by: ${sorted(clients)}\n  reason: ${allowed[feature]}`);
   }
   problems.forEach((problem) => console.error(problem));
   console.log(`${count} mails, ${CLIENT_COUNT} clients, ${used.size} allowed features, ${problems.length} problems`);

@@ -1,4 +1,4 @@
-// Proves that the check notices each kind of problem.
+// Tests that the check reports each kind of problem.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -37,7 +37,7 @@ for (const [feature, parts] of [
   ['position', { head: style('@media (max-width: 480px) { p { position: fixed !important; } }') }],
   [':hover', { head: style('@media (max-width: 480px) { p:hover { color: #fff !important; } }') }],
 ]) {
-  test(`${feature} is noticed in ${JSON.stringify(parts)}`, () => {
+  test(`${feature} is reported in ${JSON.stringify(parts)}`, () => {
     const problems = problemsOf(parts);
     assert.ok(problems.some((problem) => problem.includes(`: ${feature} is not supported by `)), problems.join('\n'));
   });
@@ -62,7 +62,7 @@ for (const [rule, parts] of [
   });
 }
 
-test('an allowed feature passes, and an allow-list entry that nothing needs does not', () => {
+test('an allowed feature passes, and an unused allow-list entry is reported', () => {
   const body = '<p style="border-radius:8px;">Sign in</p>';
   const reason = 'Corners are square.';
   assert.deepEqual(problemsOf({ body }, { 'border-radius': reason }), []);
@@ -74,7 +74,7 @@ test('an allowed feature passes, and an allow-list entry that nothing needs does
 
 test('an allow-list entry needs a reason', () => {
   const problems = problemsOf({ body: '<p style="border-radius:8px;">Sign in</p>' }, { 'border-radius': ' ' });
-  assert.deepEqual(problems, ['allowed.json: border-radius: say why a mail is usable without it.']);
+  assert.deepEqual(problems, ['allowed.json: border-radius: give the reason why a mail is usable without this feature.']);
 });
 
 function style(css) {

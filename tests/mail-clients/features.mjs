@@ -1,11 +1,12 @@
 // Finds the features of a mail's HTML and CSS that mail clients do not support, according to https://www.caniemail.com.
-// Partial support counts as support: nearly every feature is only partially supported by some client, and what is missing is values
-// that the mails do not use.
+// Partial support counts as support: for nearly every feature, at least one client supports only part of it, and the
+// mails do not use the unsupported parts.
 
 import { stringify } from '@adobe/css-tools';
 import { caniemail, parseHtml, rawData } from 'caniemail';
 
-// The clients that mails must work in, by their names in the data. The new Outlook for Windows shows mails as Outlook.com does.
+// The clients in which the mails must work. The keys are the clients' names in caniemail's data. The new Outlook for
+// Windows renders mails like Outlook.com.
 const CLIENTS = {
   'apple-mail.ios': 'Apple Mail (iOS)',
   'apple-mail.macos': 'Apple Mail (macOS)',
@@ -35,8 +36,8 @@ const CLIENTS = {
 };
 export const CLIENT_COUNT = Object.keys(CLIENTS).length;
 
-// caniemail throws an error if a mail uses a feature that one of the clients was not tested for. Treat that client as if
-// it supported the feature.
+// caniemail throws an error if a mail uses a feature that one of the clients was not tested for. Treat that client as
+// if it supported the feature.
 for (const { stats } of rawData.data) {
   for (const client of Object.keys(CLIENTS)) {
     const [family, platform] = client.split('.');
@@ -51,7 +52,7 @@ export function unsupportedFeatures(html) {
   const add = (feature, client) => found.set(feature, (found.get(feature) ?? new Set()).add(CLIENTS[client]));
 
   const media = parseHtml(html).stylesheets.flatMap(mediaRules);
-  // caniemail checks neither the content of a media query nor its condition.
+  // caniemail checks neither the rules in a media query nor the query's condition, so both are checked separately.
   const inside = stringify({ type: 'stylesheet', stylesheet: { rules: media.flatMap((query) => query.rules) } });
   for (const source of [{ html }, ...(inside ? [{ css: inside }] : [])]) {
     const { issues } = caniemail({ clients: Object.keys(CLIENTS), ...source });
@@ -74,7 +75,7 @@ function mediaRules({ stylesheet }) {
   return stylesheet.rules.filter((rule) => rule.type === 'media');
 }
 
-/** The conditions that Can I email lists as features, by title, such as `@media (prefers-color-scheme)`. */
+/** The titles of those conditions that caniemail lists as features, such as `@media (prefers-color-scheme)`. */
 function conditionTitles(condition) {
   const names = [...condition.matchAll(/\(\s*([a-z-]+)/g)].map(([, name]) => `@media (${name})`);
   return names.filter((title) => featureOf(title));

@@ -18,7 +18,7 @@ export function brokenRules(html) {
     broken.push(`The style element has ${length} characters, so Gmail ignores it: use at most ${MAX_STYLE_LENGTH}.`);
   }
 
-  // caniemail recognizes no CSS function, and the mails need none, so every function breaks this rule.
+  // caniemail does not check CSS functions. The mails need no CSS functions, so this rule forbids all of them.
   const attributes = [...html.matchAll(/\sstyle="([^"]*)"/gi)].map(([, css]) => css);
   for (const [, name] of [...elements, ...attributes].flatMap((css) => [...css.matchAll(/([a-z-]+)\(/gi)])) {
     broken.push(`A style uses ${name.toLowerCase()}(): use a plain value.`);
@@ -32,8 +32,8 @@ export function brokenRules(html) {
 }
 
 /**
- * Some clients ignore the style element, and must still show a usable mail. A style must therefore be inline, unless it adapts
- * the mail to the screen or to the colour scheme.
+ * Some clients ignore the style element, and the mail must still be usable in them. A style must therefore be inline,
+ * unless it adapts the mail to the screen or to the colour scheme.
  */
 function brokenByRule(rule) {
   if (rule.type === 'media' && /^\((max-width: \d+px|prefers-color-scheme: dark)\)$/.test(rule.media)) {

@@ -8,24 +8,25 @@ use crate::{
     world::ModelWorld,
 };
 
-pub(crate) const NOT_FORGOTTEN: &str = "every accepted request has a job, which ends once nothing fails any more";
+pub(crate) const NOT_FORGOTTEN: &str = "every accepted request has a job, which ends once no more faults occur";
 pub(crate) const NEWEST_LINK_WORKS: &str = "the link mailed for the newest request works";
 pub(crate) const BUT_FOR_LATE_CALLS: &str = "the newest link works unless Supabase carried out a late call";
-pub(crate) const ONE_LINK: &str = "all mails of a job have one link and one Message-Id";
+pub(crate) const ONE_LINK: &str = "all mails for a job have the same link and Message-Id";
 pub(crate) const STALE_CHANGES_NOTHING: &str = "a write with an old token changes nothing";
 pub(crate) const ONE_OF_EACH: &str = "a recipient never has two running jobs or two waiting jobs";
-pub(crate) const ENDED_HOLD_NO_LINK: &str = "a job that has ended holds no link";
-pub(crate) const GIVES_WAY: &str = "no mail is cleared while a newer request waits";
-pub(crate) const CANCELLED_IS_NOT_MAILED: &str = "a job that was cancelled while it ran is not mailed";
-pub(crate) const CANCELLED_DOES_NOT_WAIT: &str = "a job that was cancelled while it ran does not wait again";
+pub(crate) const ENDED_HOLD_NO_LINK: &str = "a job that has ended contains no link";
+pub(crate) const GIVES_WAY: &str = "no mail is cleared for sending while a newer request waits";
+pub(crate) const CANCELLED_IS_NOT_MAILED: &str = "no mail is sent for a job that was cancelled while it ran";
+pub(crate) const CANCELLED_DOES_NOT_WAIT: &str = "a job that was cancelled while it ran is not requeued";
 
-const BOTH_SENT: &str = "both requests are mailed";
-const FIRST_GAVE_WAY: &str = "a request for which a link was made is superseded by a newer one";
+const BOTH_SENT: &str = "a mail is sent for each of the two requests";
+const FIRST_GAVE_WAY: &str = "a request is superseded after a link has been created";
 const FAILED: &str = "a request fails";
 const EXPIRED: &str = "a request expires";
-const CANCELLED_BY_WORKER: &str = "the worker of a cancelled job ends it";
+const CANCELLED_BY_WORKER: &str = "a job that was cancelled while it ran ends as cancelled";
 
-/// Not promises, but states that the checker must reach. Otherwise, the model would be too narrow to prove anything.
+/// These properties are not promises. They describe states that the checker must reach, because a model that does not
+/// reach them would be too narrow to prove anything.
 pub(crate) const IS_REACHED: [&str; 5] = [BOTH_SENT, FIRST_GAVE_WAY, FAILED, EXPIRED, CANCELLED_BY_WORKER];
 
 pub(crate) fn all() -> Vec<Property<Protocol>> {
@@ -64,9 +65,9 @@ fn has_ended(world: &ModelWorld, end: ModelEnd) -> bool {
     world.table.rows.iter().any(|row| row.state == ModelState::Ended(end))
 }
 
-/// A run can stay forever in a state in which only faults, requests or optional actions are possible. The optional
-/// actions are the thaw of a frozen worker and the arrival of an orphaned call. In such a state, no job may be open
-/// unless both workers are frozen.
+/// Every accepted request must have a job. A run can stay forever in a state in which only faults, requests or optional
+/// actions are possible. The optional actions are the thaw of a frozen worker and the arrival of an orphaned call. In
+/// such a state, every job must have ended unless both workers are frozen.
 fn not_forgotten(protocol: &Protocol, world: &ModelWorld) -> bool {
     let all_there = world.table.rows.len() == world.accepted;
     let all_ended = !world.table.rows.iter().any(ModelRow::is_open);
@@ -82,7 +83,7 @@ fn can_continue(protocol: &Protocol, world: &ModelWorld) -> bool {
     protocol.actions(world, &mut actions);
     actions.into_iter().any(|action| match action {
         Action::Request | Action::Thaw(_) | Action::LandOrphaned(_) => false,
-        // A frozen worker's call lands in time, unless calls may land late.
+        // Unless the protocol allows late calls, the upstream is certain to carry out even a frozen worker's call.
         Action::Land(lease) => !protocol.calls_land_late || world.delivery(lease).is_some_and(|it| !it.frozen),
         action => !is_fault(world, action),
     })

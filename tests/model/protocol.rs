@@ -1,4 +1,4 @@
-//! The possible actions in each state. `transitions.rs` has their effects.
+//! The actions that are possible in each state. `transitions.rs` implements their effects.
 
 use stateright::{Model, Property};
 
@@ -10,17 +10,20 @@ use crate::{
     world::ModelWorld,
 };
 
-/// The protocol for two requests of one recipient, two workers, and upstreams that fail.
+/// The protocol for two requests for one recipient, two workers, and upstreams that fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
     pub(crate) guards: Safeguards,
-    /// Maximum number of faults: crashes, freezes, stops, lost or refusing answers, passed deadlines, and cancellations.
+    /// Maximum number of faults: crashes, freezes, stops, lost responses, refusals, passed deadlines, and
+    /// cancellations.
     pub(crate) faults: u8,
-    /// Whether Supabase may carry out a call after its worker's lease has expired or after the worker gave it up.
+    /// Whether Supabase can carry out a call after its worker's lease has expired or after the worker has given up the
+    /// call.
     pub(crate) calls_land_late: bool,
 }
 
-/// A delivery is identified by its lease, which is unique.
+/// A step of the protocol, a fault, or an operator's action. An action identifies a delivery by its lease, which is
+/// unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// `enqueue`: a request is accepted.
@@ -36,22 +39,22 @@ pub(crate) enum Action {
     /// The second statement of `rescue`. Any worker may run both statements and freeze between them. (If two workers
     /// run the second statement, the first run changes the token, so the second run changes nothing.)
     Rescue,
-    /// `claim`. (A claim whose answer is lost is equivalent to a claim followed by a crash.)
+    /// `claim`. (A claim whose response is lost is equivalent to a claim followed by a crash.)
     Claim,
-    /// The worker calls `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
+    /// The worker calls `generate_link`, or runs its next statement: `seal`, `finish` or `requeue`.
     Proceed(ModelLease),
     /// An upstream carries out the worker's call.
     Land(ModelLease),
     /// An upstream carries out a call that its worker no longer waits for.
     LandOrphaned(OrphanedCall),
-    /// The worker gives up the job because no answer came in time, the answer says to retry later, the worker is
-    /// stopping, or the lease was lost.
+    /// The worker gives up the job because the call times out, the response asks for a later retry, the worker is
+    /// stopping, or the lease has been lost.
     GiveUp(ModelLease),
-    /// An upstream refuses the job for good.
+    /// An upstream refuses the job permanently.
     Reject(ModelLease),
-    /// `renew_leases`, after a thaw.
+    /// The worker runs `renew_leases` after a thaw.
     Renew(ModelLease),
-    /// The worker dies and restarts, having lost everything it held in memory.
+    /// The worker dies and restarts. It has lost everything that was in its memory.
     Crash(ModelLease),
     /// The worker freezes.
     Freeze(ModelLease),
@@ -161,21 +164,22 @@ impl Protocol {
     fn may_proceed(&self, delivery: &ModelDelivery) -> bool {
         match delivery.step {
             ModelStep::GenerateLink => !(delivery.lapsed && self.guards.clock_before_call),
-            // Only the upstream can act.
+            // The call is in flight, so only the upstream can act.
             ModelStep::GeneratingLink | ModelStep::Send(_) => false,
             ModelStep::Seal(_) | ModelStep::RecordSent | ModelStep::RecordFailed | ModelStep::Requeue => true,
         }
     }
 
-    /// A running worker renews its lease. A frozen worker does not, and a crashed worker no longer has a lease. Calls
-    /// of a frozen or crashed worker end before the lease expires, unless calls may land late.
+    /// A running worker renews its lease. A frozen worker does not renew it, and a crashed worker no longer has one.
+    /// Unless the protocol allows late calls, a frozen worker's `generate_link` call ends before the lease expires, and
+    /// a crashed worker's is cancelled.
     fn nobody_renews(&self, world: &ModelWorld, lease: ModelLease) -> bool {
         let over = |delivery: &ModelDelivery| self.calls_land_late || delivery.step != ModelStep::GeneratingLink;
         world.delivery(lease).is_none_or(|delivery| delivery.frozen && over(delivery))
     }
 }
 
-/// Whether an action counts as a fault. Giving up an expired or lost lease does not.
+/// Returns whether an action counts as a fault. Giving up a job whose lease has expired or was lost is not a fault.
 pub(crate) fn is_fault(world: &ModelWorld, action: Action) -> bool {
     match action {
         Action::Reject(_) | Action::Crash(_) | Action::Freeze(_) | Action::DeadlinePasses(_) | Action::Cancel(_) => {

@@ -1,8 +1,10 @@
-//! The jobs table for one recipient. Each function models one statement of `outbox`, and is atomic like the statement.
+//! The jobs table for one recipient. The methods of [`Table`] model statements of `outbox`, and are atomic like those
+//! statements.
 //!
 //! The model leaves out quotas, queue places, the number of attempts, breakers, the journal, and double clicks (whose
-//! jobs end immediately), because they change no result here. `enqueue` and `requeue` first lock the recipient's quota
-//! row and decide in a later statement, so each of them is a single step in the model.
+//! jobs end immediately), because they do not affect the promises. `enqueue` and `requeue` first lock the recipient's
+//! quota row, and decide in a later statement. Since the lock changes no job, each of them is a single step in the
+//! model.
 
 use crate::safeguards::Safeguards;
 
@@ -42,14 +44,14 @@ pub(crate) enum ModelEnd {
     Cancelled,
 }
 
-/// A link that Supabase made, by its number, and the Message-Id of the mail that contains it.
+/// The number of a link that Supabase created, and the Message-Id of the mail that contains the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelLink {
     pub(crate) number: u8,
     pub(crate) message_id: u8,
 }
 
-/// The lease of a running job. Every later write to the job names this lease.
+/// The lease of a running job. Every later write to the job must contain the lease's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelLease {
     pub(crate) job: ModelJob,
@@ -67,7 +69,7 @@ pub(crate) enum ModelDecision {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
     pub(crate) rows: Vec<ModelRow>,
-    /// `email_jobs_lease_token_seq`.
+    /// The last value of the sequence `email_jobs_lease_token_seq`.
     tokens: u8,
 }
 
@@ -84,12 +86,13 @@ impl ModelRow {
         self.is_waiting() && self.overdue
     }
 
-    /// Whether an operator can cancel the job. Once its link is stored, a worker may be mailing it.
+    /// Whether an operator can cancel the job. A running job whose link is stored cannot be cancelled, because a worker
+    /// may be mailing the link.
     pub(crate) fn can_be_cancelled(&self) -> bool {
         self.is_waiting() || self.state == ModelState::Running && self.link.is_none() && !self.cancelled
     }
 
-    /// `email_job_ended`: the history row of a job, without lease and link.
+    /// `email_job_ended`: turns the row of an open job into a history row, without a lease or a link.
     fn end(&mut self, end: ModelEnd, guards: &Safeguards) {
         let link = self.link.filter(|_| !guards.link_is_erased);
         let cancelled = self.cancelled;
@@ -102,7 +105,7 @@ impl ModelRow {
 }
 
 impl Table {
-    /// `enqueue`: supersedes the waiting job and adds the new one.
+    /// `enqueue`: supersedes the waiting job and adds a new job.
     pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
         self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(ModelEnd::Superseded, guards));
         self.rows.push(ModelRow {
@@ -115,7 +118,7 @@ impl Table {
         });
     }
 
-    /// `promote_due`: retrying jobs are due.
+    /// `promote_due`: queues all retrying jobs. The model treats their retries as due.
     pub(crate) fn promote_due(&mut self) {
         self.rows
             .iter_mut()
@@ -123,7 +126,8 @@ impl Table {
             .for_each(|row| row.state = ModelState::Queued);
     }
 
-    /// The job that `claim` finds: a queued job, unless another job of the recipient is running.
+    /// The job that `claim` finds: a queued job whose deadline has not passed. `None` if there is no such job, or if
+    /// another job of the recipient is running.
     pub(crate) fn next(&self, guards: &Safeguards) -> Option<ModelJob> {
         if guards.one_running_per_recipient && self.rows.iter().any(|row| row.state == ModelState::Running) {
             return None;
@@ -131,7 +135,7 @@ impl Table {
         self.rows.iter().position(|row| row.state == ModelState::Queued && !row.overdue)
     }
 
-    /// `claim`. Returns the lease, and the link that the job already has.
+    /// `claim`. Returns the lease, and the job's link if the job already has one.
     pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(ModelLease, Option<ModelLink>)> {
         let job = self.next(guards)?;
         self.tokens += 1;
@@ -140,7 +144,7 @@ impl Table {
         Some((ModelLease { job, token: self.tokens }, row.link))
     }
 
-    /// `renew_leases`. Called only if the lease may still be renewed.
+    /// `renew_leases`. Never called for an expired lease if the safeguard `expired_lease_is_lost` is on.
     pub(crate) fn renew(&mut self, lease: ModelLease, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.expired = false;
@@ -156,8 +160,8 @@ impl Table {
         }
     }
 
-    /// `seal`: ends the job if it is cancelled, a newer job is waiting or the deadline has passed; otherwise stores the link
-    /// and clears the mail for sending.
+    /// `seal`: ends the job if it is cancelled, if a newer job is waiting or if the deadline has passed. Otherwise,
+    /// stores the link and clears the mail for sending. Changes nothing if the lease is lost.
     pub(crate) fn seal(&mut self, lease: ModelLease, link: ModelLink, guards: &Safeguards) -> ModelDecision {
         let gives_way = guards.check_on_seal && self.newer_waits(lease.job);
         let Some(row) = self.held(lease, guards) else { return ModelDecision::LeaseLost };
@@ -182,7 +186,7 @@ impl Table {
         }
     }
 
-    /// `requeue`: the job waits again, unless it is cancelled or a newer job is waiting.
+    /// `requeue`: the job waits again. It ends instead if it is cancelled or a newer job is waiting.
     pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
         let gives_way = guards.check_on_requeue && self.newer_waits(lease.job);
         match self.held(lease, guards) {
@@ -213,7 +217,7 @@ impl Table {
         self.rows[job + 1..].iter().any(ModelRow::is_waiting)
     }
 
-    /// `where id = … and lease_token = …`, on the partition of open jobs.
+    /// The condition `where id = … and lease_token = …` on the partition of open jobs.
     fn held(&mut self, lease: ModelLease, guards: &Safeguards) -> Option<&mut ModelRow> {
         let held = self.is_held(lease) || !guards.fence;
         self.rows.get_mut(lease.job).filter(|row| held && row.is_open())

@@ -52,7 +52,7 @@ impl Protocol {
         }
     }
 
-    /// Applies an action of one worker. Returns whether its delivery continues.
+    /// Applies an action to a worker's delivery. Returns whether the delivery continues.
     fn deliver(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery, action: Action) -> bool {
         match action {
             Action::Proceed(_) => return self.proceed(world, delivery),
@@ -76,7 +76,7 @@ impl Protocol {
         true
     }
 
-    /// Makes the worker's next call or statement. Returns whether its delivery continues.
+    /// Makes the worker's next call or runs its next statement. Returns whether the delivery continues.
     fn proceed(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery) -> bool {
         let (lease, guards) = (delivery.lease, &self.guards);
         match delivery.step {
@@ -93,20 +93,21 @@ impl Protocol {
             }
             ModelStep::RecordSent => world.write(lease, |table| table.finish(lease, ModelEnd::Sent, guards)),
             ModelStep::RecordFailed => world.write(lease, |table| table.finish(lease, ModelEnd::Failed, guards)),
-            // A retry waits for a delay. A job that is handed back does not wait: it is like a retry that is due
-            // immediately.
+            // A retried job waits for a delay. A job that is handed back has no delay, so the model treats it as a
+            // retried job that is due immediately.
             ModelStep::Requeue => world.write(lease, |table| table.requeue(lease, ModelState::Retrying, guards)),
             ModelStep::GeneratingLink | ModelStep::Send(_) => {}
         }
         false
     }
 
-    /// The worker abandons a call in flight. That closes the connection, which cancels the call. So unless calls may
-    /// land late, the call has either been carried out already or never will be.
+    /// The worker abandons a call in flight. Mailgun may still carry out an abandoned call later. Supabase may do so
+    /// only if `calls_land_late` is set. Otherwise, closing the connection cancels the call.
     fn abandon_call(&self, world: &mut ModelWorld, delivery: &ModelDelivery) {
         match delivery.call() {
             Some(OrphanedCall::GenerateLink(_)) if !self.calls_land_late => {}
-            // Mailgun has already accepted the mail. A copy would equal that mail, so the call would change nothing.
+            // Mailgun has already accepted the mail. In the model, a copy equals that mail, so carrying out the call
+            // would change nothing.
             Some(OrphanedCall::Send(mail)) if world.mails.contains(&mail) => {}
             call => world.orphaned_calls.extend(call),
         }
@@ -136,7 +137,7 @@ fn land_orphaned(world: &mut ModelWorld, call: OrphanedCall) {
     }
 }
 
-/// A lease expires, both in the table and by its holder's own clock.
+/// A lease expires, both in the table and by the clock of the worker that holds the lease.
 fn lease_ends(world: &mut ModelWorld, job: ModelJob) {
     world.table.rows[job].expired = true;
     for worker in &mut world.workers {

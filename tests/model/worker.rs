@@ -1,5 +1,5 @@
-//! A worker with its delivery for this recipient, as in `deliver.rs`: get a link, seal it, send the mail, record the
-//! result.
+//! A worker and its delivery for the model's recipient, with the steps of `worker/src/deliver`: get a link, seal it,
+//! send the mail, record the result.
 
 use crate::table::{ModelLease, ModelLink};
 
@@ -14,7 +14,7 @@ pub(crate) enum ModelWorker {
 pub(crate) struct ModelDelivery {
     pub(crate) lease: ModelLease,
     pub(crate) step: ModelStep,
-    /// Whether the process is frozen: stopped, swapped out, or without its network.
+    /// Whether the process is frozen: suspended, swapped out, or cut off from the network.
     pub(crate) frozen: bool,
     /// Whether, by the worker's own clock, its lease has expired and has not been renewed since.
     pub(crate) lapsed: bool,
@@ -25,15 +25,16 @@ pub(crate) struct ModelDelivery {
 pub(crate) enum ModelStep {
     /// Call `generate_link`.
     GenerateLink,
-    /// The call is in flight and not carried out yet.
+    /// The call is in flight and has not been carried out yet.
     GeneratingLink,
-    /// The link was made (the answer has arrived or is on its way). Seal it.
+    /// Seal the link, which Supabase has created (the response has arrived or is on its way).
     Seal(ModelLink),
-    /// The mail is cleared for sending. It is in flight or about to be; no promise depends on which.
+    /// The mail is cleared for sending. The call to Mailgun is in flight or about to begin. No promise depends on the
+    /// difference.
     Send(ModelLink),
-    /// Mailgun accepted the mail (the answer has arrived or is on its way). Record it.
+    /// Record that Mailgun accepted the mail (the response has arrived or is on its way).
     RecordSent,
-    /// An upstream rejected the job. Record it.
+    /// Record that an upstream rejected the job.
     RecordFailed,
     /// Requeue the job.
     Requeue,
@@ -54,7 +55,8 @@ pub(crate) struct ModelMail {
 }
 
 impl ModelWorker {
-    /// Begins a delivery with the sealed link of an earlier attempt, or by requesting a link.
+    /// Begins a delivery with the sealed link from an earlier attempt. If there is none, the delivery begins by
+    /// requesting a link.
     pub(crate) fn begin(lease: ModelLease, link: Option<ModelLink>) -> Self {
         let step = link.map_or(ModelStep::GenerateLink, ModelStep::Seal);
         Self::Busy(ModelDelivery { lease, step, frozen: false, lapsed: false })
@@ -78,14 +80,14 @@ impl ModelDelivery {
         }
     }
 
-    /// Whether the delivery can be given up at this step, because of a stop, a lost lease, an answer that says to retry
-    /// later, or a missing answer. Failures and requeues are always recorded, but Mailgun's answer to an accepted mail
-    /// may be lost.
+    /// Whether the delivery can be given up at this step, because of a stop, a lost lease, a response that asks for a
+    /// later retry, or a missing response. Failures and requeues are always recorded. An accepted mail is not always
+    /// recorded, because Mailgun's response may be lost.
     pub(crate) fn can_be_given_up(&self) -> bool {
         !matches!(self.step, ModelStep::RecordFailed | ModelStep::Requeue)
     }
 
-    /// Whether an upstream's answer can reject the job.
+    /// Whether an upstream can reject the job at this step.
     pub(crate) fn can_be_rejected(&self) -> bool {
         matches!(self.step, ModelStep::GeneratingLink | ModelStep::Seal(_) | ModelStep::Send(_))
     }

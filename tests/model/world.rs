@@ -10,19 +10,19 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ModelWorld {
     pub(crate) table: Table,
-    /// Requests that were answered with 200.
+    /// Number of requests that were answered with 200.
     pub(crate) accepted: usize,
     /// Sorted, because the workers are interchangeable: states that differ only in the workers' names are equal.
     pub(crate) workers: [ModelWorker; 2],
     /// The lease that the first statement of `rescue` found, until the second statement runs.
     pub(crate) rescue: Option<ModelLease>,
-    /// Number of links that Supabase made. Each link invalidates the previous one, so only the last link works.
+    /// Number of links that Supabase has created. Each link invalidates the previous one, so only the last link works.
     pub(crate) links: u8,
     /// Calls in flight that their workers no longer wait for.
     pub(crate) orphaned_calls: BTreeSet<OrphanedCall>,
     /// Mails that Mailgun accepted. A copy of a mail counts as the same mail.
     pub(crate) mails: BTreeSet<ModelMail>,
-    /// Number of faults that may still happen.
+    /// Number of faults that can still happen.
     pub(crate) faults: u8,
     /// Events that the promises refer to.
     pub(crate) seen: Seen,
@@ -35,7 +35,7 @@ pub(crate) struct Seen {
     pub(crate) stale_write: bool,
     /// A mail was cleared for sending while a newer request waited.
     pub(crate) cleared_despite_newer_request: bool,
-    /// Supabase made a link for a worker that no longer held the job.
+    /// Supabase created a link for a worker that no longer held the job.
     pub(crate) late_link: bool,
 }
 
@@ -69,16 +69,16 @@ impl ModelWorld {
         }
     }
 
-    /// Supabase carries out a call, which invalidates the previous link.
+    /// Supabase creates a link, which invalidates the previous link.
     pub(crate) fn make_link(&mut self, lease: ModelLease) -> ModelLink {
         self.seen.late_link |= !self.table.is_held(lease);
         self.links += 1;
-        // The worker makes one Message-Id for each link and requests one link for each claim, so the lease token can
-        // stand for the Message-Id.
+        // The worker creates one Message-Id for each link and requests at most one link for each claim, so the lease
+        // token can stand for the Message-Id.
         ModelLink { number: self.links, message_id: lease.token }
     }
 
-    /// A worker's write, through the statement `write`.
+    /// Runs the statement `write` for a worker, and records whether the table was changed with an old token.
     pub(crate) fn write<T>(&mut self, lease: ModelLease, write: impl FnOnce(&mut Table) -> T) -> T {
         let (stale, before) = (!self.table.is_held(lease), self.table.clone());
         let answer = write(&mut self.table);

@@ -1,5 +1,5 @@
-//! The programs behind a connection pooler. Run with `just pgbouncer-test`. `cargo test --workspace` does not include
-//! these tests, because they need PgBouncer.
+//! Tests of both programs behind a connection pooler. Run them with `just pgbouncer-test`. `cargo test --workspace`
+//! does not include these tests, because they need PgBouncer.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::{collections::BTreeSet, time::Duration};
@@ -10,18 +10,18 @@ use serde_json::json;
 use sqlx::{Connection as _, FromRow, PgConnection, Row as _};
 use tests::{Plan, TestSystem};
 
-/// The message of both programs about a pooler in transaction mode.
+/// The error that both programs report behind a pooler in transaction or statement mode.
 const MESSAGE: &str = "DATABASE_URL points to a connection pooler in transaction or statement mode: set the pooler to \
                        session mode, or connect to Postgres directly";
 
-/// The signing key of the webhooks.
+/// The signing key for the webhooks.
 const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 
-/// Maximum time for a mail to arrive.
+/// Maximum time to wait for a mail.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How many times each pooler is checked. The result must not depend on whether a pooler happens to return the same session
-/// twice. This many runs would reveal such a dependency.
+/// Number of times that each pooler is checked. The result must not depend on whether a pooler happens to return the
+/// same session twice. This many checks would reveal such a dependency.
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.
@@ -51,7 +51,7 @@ fn untouched() -> SessionState {
     }
 }
 
-/// A system in which no program has been started yet.
+/// Returns a system in which no program has been started yet.
 async fn without_programs() -> TestSystem {
     let plan = Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() };
     let plan = plan.api("MIGRATE_ON_START", "true").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY);
@@ -110,8 +110,8 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     system.finish().await;
 }
 
-/// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The public
-/// health check must not name the setting.
+/// Waits until neither program is ready and the private health checks of both programs contain `MESSAGE` and the name
+/// of the setting. Asserts that the public health check does not contain the setting.
 async fn until_both_report_it(system: &TestSystem) {
     eventually("both programs to report the pooler", async || {
         let (worker, worker_body) = system.worker_ready(0).await;
@@ -127,10 +127,10 @@ async fn until_both_report_it(system: &TestSystem) {
     assert!(status == 503 && page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
 }
 
-/// Waits until both programs are ready, or neither is.
+/// Waits until both programs are ready or, if `is_ready` is false, until neither program is ready.
 async fn until_ready(system: &TestSystem, is_ready: bool) {
     let ready = system.url("/health/ready").await;
-    eventually("the readiness of both programs", async || {
+    eventually("the expected readiness of both programs", async || {
         let both = [system.get(&ready).await.0 == 200, system.worker_ready(0).await.0 == 200];
         if both == [is_ready; 2] { Ok(()) } else { Err(both) }
     })
@@ -161,7 +161,7 @@ async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
     system.finish().await;
 }
 
-/// Posts an event as Mailgun does, and returns the status of the answer.
+/// Posts an event as Mailgun does, and returns the status of the response.
 async fn report(system: &TestSystem) -> u16 {
     let event = json!({
         "id": "event", "event": "delivered", "timestamp": system.scalar::<f64>("select extract(epoch from now())::float8").await,
@@ -172,7 +172,8 @@ async fn report(system: &TestSystem) -> u16 {
     tests::post_at(&system.url("/api/webhooks/mailgun").await, &sandbox::signed(KEY, &event)).await.status
 }
 
-/// Lets a neighbour use each of the pooler's server sessions, and returns the session states that it found.
+/// Lets `neighbour`, another client of the pooler, use each of the pooler's server sessions. Returns the states of
+/// these sessions.
 async fn states_of_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConnection) -> BTreeSet<SessionState> {
     let sessions = "
         select pid from pg_stat_activity
@@ -206,7 +207,7 @@ async fn a_pooler_in_session_mode_is_never_refused() {
 }
 
 #[tokio::test]
-async fn a_pooler_in_another_mode_is_always_refused() {
+async fn a_pooler_in_transaction_or_statement_mode_is_always_refused() {
     let system = without_programs().await;
     for (mode, pool_size, round_robin) in [
         ("transaction", "1", "0"),
@@ -275,14 +276,14 @@ async fn migrate_refuses_a_pooler_in_transaction_mode() {
 async fn check_command(system: &TestSystem, url: &str) -> (Option<i32>, Vec<String>) {
     let settings = test_settings::worker(url, &system.supabase, &system.mailgun);
     let worker = &Programs::build().await.unwrap().worker;
-    // No DNS server listens there. This test is about Postgres only.
+    // No DNS server listens at this address. The test looks only at the results about Postgres.
     let check = Program::spawn(worker, "check", &settings, &["check", "--dns", "127.0.0.1:1"]).unwrap();
     let code = check.wait().await.code();
     (code, check.log().into_iter().filter(|line| line.contains("  postgres.")).collect())
 }
 
 #[tokio::test]
-async fn the_check_finds_a_pooler_in_another_mode_and_leaves_nothing_behind() {
+async fn the_check_command_reports_the_wrong_pooler_mode_and_leaves_no_session_state() {
     let system = without_programs().await;
     let server = system.server.as_ref().unwrap();
     server.create_database("empty").await.unwrap();
@@ -295,10 +296,10 @@ async fn the_check_finds_a_pooler_in_another_mode_and_leaves_nothing_behind() {
         assert_eq!((code, lines.len()), (Some(1), 6), "{lines:#?}");
         assert!(lines[0].starts_with("ok    postgres.connection "), "{lines:#?}");
         let (found, advice) =
-            (format!("FAIL  postgres.pooler         {MESSAGE}."), "Change DATABASE_URL, or the pooler's mode");
+            (format!("FAIL  postgres.pooler         {MESSAGE}."), "or switch the pooler to session mode");
         assert!(lines[1].starts_with(&found) && lines[1].ends_with(advice), "{lines:#?}");
         let is_skipped =
-            |line: &String| line.starts_with("skip  ") && line.contains("The pooler must be changed first");
+            |line: &String| line.starts_with("skip  ") && line.contains("This probe cannot run through a pooler");
         assert!(lines[2..].iter().all(is_skipped), "{lines:#?}");
         let mut neighbour = PgConnection::connect(&url).await.unwrap();
         let mut admin = PgConnection::connect(&direct).await.unwrap();

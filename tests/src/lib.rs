@@ -1,7 +1,8 @@
 //! The whole system for a test: the real programs with their own database and stand-ins for the upstreams.
 //!
-//! [`TestSystem::start`] starts the system. A test posts requests, reads the mailbox and queries the tables. Finally, it calls
-//! [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every process.
+//! [`TestSystem::start`] starts the system. A test posts requests, reads the mailbox and queries the tables. At the
+//! end, the test calls [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every
+//! process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
@@ -21,13 +22,13 @@ use sandbox::{
 };
 use serde_json::{Value, json};
 
-/// Maximum time to wait for an event.
+/// Maximum time to wait for a log line.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// `CONFIRM_KEY` of a [`Plan`] with the confirm page: 32 bytes 0x01.
+/// The `CONFIRM_KEY` in a [`Plan`] with the confirm page: 32 bytes, each of them 0x01, in base64.
 pub const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// Settings that differ from the defaults of the tests, and how many of each program to start.
+/// Settings that differ from the tests' defaults, and the numbers of apis and workers to start.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Settings of the api.
@@ -40,9 +41,9 @@ pub struct Plan {
     pub mailgun: MailgunSettings,
     /// Number of api replicas.
     pub apis: usize,
-    /// Number of workers at the start.
+    /// Number of workers to start with the system.
     pub workers: usize,
-    /// Whether the system has its own Postgres server, which a test may stop.
+    /// Whether the system has its own Postgres server, which a test can stop.
     pub own_server: bool,
 }
 
@@ -61,29 +62,29 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// Adds a setting of the api.
+    /// Adds a setting for the api.
     #[must_use]
     pub fn api(mut self, name: &'static str, value: &str) -> Self {
         self.api.push((name, value.to_owned()));
         self
     }
 
-    /// Adds the settings of the confirm page. The api listens on a port that is chosen now, because both programs need its
-    /// address as `PUBLIC_URL`.
+    /// Adds the settings for the confirm page. The port on which the api listens is chosen now, because both programs
+    /// need the api's address as `PUBLIC_URL`.
     #[must_use]
     pub fn with_confirm_page(self) -> Self {
         let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
         self.api("API_LISTEN", &address).with_public_url(&format!("http://{address}"))
     }
 
-    /// Adds the settings of a confirm page at this URL. No server needs to listen there.
+    /// Adds the settings for a confirm page at `url`. No server needs to listen at this URL.
     #[must_use]
     pub fn with_public_url(self, url: &str) -> Self {
         let plan = self.api("PUBLIC_URL", url).api("CONFIRM_KEY", CONFIRM_KEY);
         plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", CONFIRM_KEY)
     }
 
-    /// Replaces the one portal of the settings by those of this `PORTALS_FILE`, in both programs.
+    /// Makes both programs use the portals in `file` (`PORTALS_FILE`) instead of a single portal.
     #[must_use]
     pub fn with_portals(self, file: &Path) -> Self {
         let file = file.to_str().unwrap();
@@ -97,7 +98,7 @@ impl Plan {
         self.worker("MAIL_CODE", "on")
     }
 
-    /// Adds a setting of the workers.
+    /// Adds a setting for the workers.
     #[must_use]
     pub fn worker(mut self, name: &'static str, value: &str) -> Self {
         self.worker.push((name, value.to_owned()));
@@ -105,7 +106,7 @@ impl Plan {
     }
 }
 
-/// An answer from the api.
+/// A response from the api.
 #[derive(Debug)]
 pub struct Answer {
     /// HTTP status.
@@ -114,7 +115,7 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body. Null if it is not JSON.
     pub body: Value,
-    /// The request's id, by which its job can be found.
+    /// The request's id, which is also stored with the request's job.
     pub request_id: String,
 }
 
@@ -130,9 +131,9 @@ pub struct TestSystem {
     pub mailgun: Mailgun,
     /// The database.
     pub database: TestDatabase,
-    /// `DATABASE_URL` of the apis.
+    /// `DATABASE_URL` for the apis.
     api_url: String,
-    /// `DATABASE_URL` of the workers.
+    /// `DATABASE_URL` for the workers.
     worker_url: String,
     plan: Plan,
 }
@@ -151,13 +152,13 @@ impl TestSystem {
         Self::with(Plan::default()).await
     }
 
-    /// Starts a system with this plan.
+    /// Starts a system as `plan` describes.
     pub async fn with(plan: Plan) -> Self {
         let database = if plan.own_server { own_server().await } else { TestDatabase::new().await };
         Self::with_database(database, plan).await
     }
 
-    /// Starts a system with this plan on an existing database.
+    /// Starts a system as `plan` describes, on an existing database.
     pub async fn with_database(database: TestDatabase, plan: Plan) -> Self {
         let mut system = Self {
             apis: vec![],
@@ -198,7 +199,7 @@ impl TestSystem {
         self.apis.push(program);
     }
 
-    /// Waits until the newest api is ready. Before that, it answers 503.
+    /// Waits until the newest api is ready. Until then, the api responds with 503.
     async fn until_api_is_ready(&self) {
         let address = self.apis[self.apis.len() - 1].address().await.unwrap();
         let url = format!("http://{address}/health/ready");
@@ -227,29 +228,29 @@ impl TestSystem {
         command.log()
     }
 
-    /// URL of a path on the first api.
+    /// Returns the URL of a path on the first api.
     pub async fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.apis[0].address().await.unwrap())
     }
 
-    /// Requests a link for this address, with the callback of the published example.
+    /// Requests a link for `email`, with the callback from the published example.
     pub async fn ask(&self, email: &str) -> Answer {
         self.post(&example(email)).await
     }
 
-    /// Requests a link to this page. Requests for links to different pages are not double clicks.
+    /// Requests a link that leads to `page`. Two requests for different pages do not count as a double click.
     pub async fn ask_for(&self, email: &str, page: &str) -> Answer {
         let mut body = example(email);
         body["callback_next"] = page.into();
         self.post(&body).await
     }
 
-    /// Posts a body to the first api.
+    /// Posts `body` to the first api as a request for a link.
     pub async fn post(&self, body: &Value) -> Answer {
         self.post_to(0, body).await
     }
 
-    /// Posts a body to one of the apis.
+    /// Posts `body` to one of the apis as a request for a link.
     pub async fn post_to(&self, api: usize, body: &Value) -> Answer {
         let address = self.apis[api].address().await.unwrap();
         post_at(&format!("http://{address}/api/auth/send-magic-link"), body).await
@@ -260,43 +261,43 @@ impl TestSystem {
         get_at(url).await
     }
 
-    /// Returns status and body of a worker's `/health/ready`.
+    /// Returns the status and the body of a worker's `/health/ready`.
     pub async fn worker_ready(&self, worker: usize) -> (u16, Value) {
         let address = self.workers[worker].address().await.unwrap();
         let (status, body) = self.get(&format!("http://{address}/health/ready")).await;
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    /// A worker's metrics.
+    /// Returns the metrics of a worker.
     pub async fn worker_metrics(&self, worker: usize) -> String {
         let address = self.workers[worker].address().await.unwrap();
         self.get(&format!("http://{address}/metrics")).await.1
     }
 
-    /// Returns status and body of `/health/ready` on an api's private listener.
+    /// Returns the status and the body of `/health/ready` on an api's private listener.
     pub async fn api_ready(&self, api: usize) -> (u16, Value) {
         let (status, body) = self.get(&self.private_url(api, "/health/ready").await).await;
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    /// URL of a path on an api's private listener.
+    /// Returns the URL of a path on an api's private listener.
     pub async fn private_url(&self, api: usize, path: &str) -> String {
         let line = self.apis[api].wait_for_line("listening privately", TIMEOUT).await.unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
         format!("http://{}{path}", line["fields"]["address"].as_str().unwrap())
     }
 
-    /// The job of a request, if it has one.
+    /// Returns the job of a request, or `None` if the request has no job.
     pub async fn find_job(&self, answer: &Answer) -> Option<JobRow> {
         self.find_by_request(&answer.request_id).await
     }
 
-    /// The job of a request.
+    /// Returns the job of a request. Panics if the request has no job.
     pub async fn job(&self, answer: &Answer) -> JobRow {
         self.find_job(answer).await.unwrap_or_else(|| panic!("the request has no job: {answer:?}"))
     }
 
-    /// Waits until a request's job has this state, and returns the job.
+    /// Waits until a request's job is in `state`, and returns the job.
     pub async fn until_state(&self, answer: &Answer, state: &str) -> JobRow {
         eventually(&format!("the job to be {state}"), async || match self.find_job(answer).await {
             Some(job) if job.state == state => Ok(job),
@@ -305,7 +306,7 @@ impl TestSystem {
         .await
     }
 
-    /// Waits until Mailgun's report on a request's mail was recorded, and returns the job.
+    /// Waits until the delivery status of a request's mail is `delivery`, and returns the request's job.
     pub async fn until_delivery(&self, answer: &Answer, delivery: &str) -> JobRow {
         eventually(&format!("the delivery to be {delivery}"), async || match self.find_job(answer).await {
             Some(job) if job.delivery.as_deref() == Some(delivery) => Ok(job),
@@ -319,7 +320,7 @@ impl TestSystem {
         self.until_open(0).await;
     }
 
-    /// Waits until this number of jobs is open.
+    /// Waits until exactly `count` jobs are open.
     async fn until_open(&self, count: i64) {
         eventually(&format!("{count} open jobs"), async || {
             self.check_open_jobs(count).await.map_err(|open| self.seen(open))
@@ -332,14 +333,14 @@ impl TestSystem {
         self.finish_with_open_jobs(0).await;
     }
 
-    /// Ends a test that leaves this number of jobs open on purpose.
+    /// Ends a test that deliberately leaves `count` jobs open.
     pub async fn finish_with_open_jobs(self, count: i64) {
         self.until_open(count).await;
         // Do not count the open jobs a second time when the test ends, because the workers are still running.
         self.allow_any_open_jobs();
     }
 
-    /// Ends a run in which it does not matter how many jobs are open, such as a measurement.
+    /// Ends a test, even if jobs are open.
     pub fn finish_with_any_jobs(self) {
         self.allow_any_open_jobs();
     }
@@ -349,7 +350,8 @@ impl TestSystem {
     }
 }
 
-/// What was seen instead of the expected value, and the workers' last lines, for the output of a failing test.
+/// The value that was seen instead of the expected one, and the workers' last log lines, for the output of a failing
+/// test.
 struct SeenWithLogs<'a, T> {
     seen: T,
     workers: &'a [Program],
@@ -361,35 +363,35 @@ impl<T: Debug> Debug for SeenWithLogs<'_, T> {
     }
 }
 
-/// A program's last lines, for the output of a failing test.
+/// Returns a program's last log lines, for the output of a failing test.
 fn log_of(program: &Program) -> String {
     let log = program.log();
     log[log.len().saturating_sub(40)..].join("\n") + "\n"
 }
 
-/// A database on its own server with default durability. A test may stop this server.
+/// Creates a database on its own server with default durability. A test can stop this server.
 async fn own_server() -> TestDatabase {
     let server = Postgres::start().await.unwrap();
     server.create_outbox("system").await.unwrap();
     TestDatabase::on(server, "system")
 }
 
-/// Adds settings. A later value replaces an earlier one.
+/// Appends `changes` to `settings`. If a setting occurs twice, the later value applies.
 fn changed(mut settings: Vec<(String, String)>, changes: &[(&'static str, String)]) -> Vec<(String, String)> {
     settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     settings
 }
 
-/// The body of the published example, with this address.
+/// Returns the request body of the published example, with `email` as the address.
 #[must_use]
 pub fn example(email: &str) -> Value {
     json!({ "email": email, "callback_origin": "https://example.com", "callback_next": "example" })
 }
 
-/// Posts a body with a new request id.
+/// Posts `body` as JSON, with a new request id.
 ///
 /// # Panics
-/// No answer arrives.
+/// No response arrives.
 pub async fn post_at(url: &str, body: &Value) -> Answer {
     let request_id = uuid::Uuid::now_v7().to_string();
     let request = CLIENT.with(|client| client.post(url).header("x-request-id", &request_id).json(body));
@@ -402,7 +404,7 @@ pub async fn post_at(url: &str, body: &Value) -> Answer {
 /// Gets a page, and returns its status and text.
 ///
 /// # Panics
-/// No answer arrives.
+/// No response arrives.
 pub async fn get_at(url: &str) -> (u16, String) {
     let response = CLIENT.with(|client| client.get(url)).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())

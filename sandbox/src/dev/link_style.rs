@@ -1,4 +1,4 @@
-//! Where the links in the mails of `cargo dev` point.
+//! Where the links in the mails that `cargo dev` sends point.
 
 use clap::ValueEnum;
 
@@ -8,7 +8,7 @@ pub enum DevLinkStyle {
     /// The api's confirm page. The link is not used up until its button is pressed.
     #[default]
     Confirm,
-    /// Supabase's verify address, which signs in the first visitor.
+    /// Supabase's verify URL, which signs in its first visitor.
     Verify,
     /// The portal's callback with the token hash, which the portal verifies itself.
     #[value(name = "token_hash")]
@@ -28,7 +28,7 @@ impl DevLinkStyle {
         }
     }
 
-    /// Says what the mails contain, for the person at the terminal.
+    /// Returns a description of what the mails contain, for the terminal.
     pub(super) fn describe(self) -> &'static str {
         match self {
             DevLinkStyle::Confirm => "a link to the api's confirm page, and a code",

@@ -5,13 +5,13 @@ use crate::{Database, Program, Programs, Role};
 use serde_json::Value;
 use std::{ffi::OsString, process::ExitStatus, time::Duration};
 
-/// Maximum time for the api to find its tables.
+/// Maximum time to wait for each log line that shows that the api is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs a command against an api. API_URL is the base URL of the document's paths; API_METRICS_URL serves the metrics.
-/// All limits have their defaults, except that the limit per client address is practically off.
-/// API_WITHOUT_DATABASE_URL is the base URL of a second api, which never reaches its database, so that every endpoint that
-/// needs a database answers 503.
+/// Runs a command against an api. The command's environment contains the api's addresses: API_URL is the base URL of
+/// the paths in the OpenAPI document, and API_METRICS_URL is the URL of the metrics. All limits have their defaults,
+/// except that the limit per client address is practically off. API_WITHOUT_DATABASE_URL is the base URL of a second
+/// api, which never reaches its database, so that every endpoint that needs a database answers 503.
 ///
 /// # Errors
 /// An api does not start, or the command cannot be started.
@@ -27,7 +27,7 @@ pub async fn with_api(command: &[OsString]) -> anyhow::Result<ExitStatus> {
     let line = api.wait_for_line("listening privately", START_TIMEOUT).await?;
     let line: Value = serde_json::from_str(&line)?;
     let private = line["fields"]["address"].as_str().unwrap_or_default();
-    // Port 9 is the discard service, and nothing listens there.
+    // Port 9 is reserved for the discard service, which is hardly ever enabled, so nothing listens there.
     let nowhere = settings::for_lone_api("postgres://nobody@127.0.0.1:9/none".into());
     let lost = Program::spawn(&programs.api, "api without a database", &nowhere, &[])?;
     let addresses = [

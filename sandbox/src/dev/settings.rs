@@ -1,4 +1,5 @@
-//! The settings that `cargo dev` gives to the two programs. They get no other settings. All values are made up.
+//! The settings that `cargo dev` passes to the two programs. The programs get no other settings. All values are made
+//! up.
 
 use std::path::PathBuf;
 
@@ -13,10 +14,10 @@ pub(super) const MAILGUN_EVENTS_KEY: &str = "events-key-sandbox";
 pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
 pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
 
-/// The sender of portals that name none.
+/// The sender for portals that do not specify one.
 const MAIL_FROM: &str = "Example Portal <sign-in@mg.example.com>";
 
-/// The addresses and ports of all parts.
+/// The addresses, ports and files of all parts of the sandbox.
 #[derive(Clone, Debug)]
 pub(super) struct DevAddresses {
     /// The database URLs, one for each program's role.
@@ -27,13 +28,13 @@ pub(super) struct DevAddresses {
     pub(super) api: u16,
     pub(super) api_private: u16,
     pub(super) worker: u16,
-    /// `PORTALS_FILE` of both programs.
+    /// The value of `PORTALS_FILE` for both programs.
     pub(super) portals_file: PathBuf,
-    /// `MAIL_TEMPLATES` of both programs.
+    /// The value of `MAIL_TEMPLATES` for both programs.
     pub(super) templates: PathBuf,
 }
 
-/// Hides libraries' routine messages.
+/// The value of `RUST_LOG`, which hides routine messages from libraries.
 const LOG: &str = "info,sqlx::postgres::notice=warn,tokio_cron_scheduler=warn,poem::server=warn";
 
 type ProgramSettings = Vec<(String, String)>;
@@ -42,7 +43,7 @@ pub(super) fn for_migrate(database: &str) -> ProgramSettings {
     owned([("DATABASE_URL", database.to_owned())])
 }
 
-/// Allows many requests in a short time.
+/// The api's settings. They allow many requests in a short time.
 pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
@@ -53,7 +54,7 @@ pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
         ("CONFIRM_KEY", confirm_key.to_owned()),
         ("PORTALS_FILE", at.portals_file.display().to_string()),
         ("MAIL_TEMPLATES", at.templates.display().to_string()),
-        // There is no load balancer that needs time to notice a stop.
+        // No load balancer needs time to notice that the api is stopping.
         ("DRAIN_SECONDS", "0".into()),
         ("IP_RATE_LIMIT", "600/1m".into()),
         ("RECIPIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
@@ -64,7 +65,8 @@ pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
     ])
 }
 
-/// For an api under test: no limit by client address is ever reached, but each recipient's limit is the default.
+/// The settings of an api under test. The limit per client address is practically off, and the limits per recipient
+/// have their defaults.
 pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     owned([
         ("DATABASE_URL", database),
@@ -80,7 +82,7 @@ pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     ])
 }
 
-/// `link_style` decides where links point. Every mail contains a code.
+/// The worker's settings. `link_style` determines where links point. Every mail contains a code.
 pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLinkStyle) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.worker_database.clone()),
@@ -104,7 +106,7 @@ pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLi
     ])
 }
 
-/// For `magic-link-worker mail preview`.
+/// The settings of `magic-link-worker mail preview`.
 pub(super) fn for_preview(files: &PortalFiles) -> ProgramSettings {
     owned([
         ("PORTALS_FILE", files.portals().display().to_string()),

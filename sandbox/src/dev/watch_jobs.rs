@@ -1,4 +1,4 @@
-//! Reads the unfinished jobs once a second, for the mailbox page.
+//! Once a second, queries the database for the jobs that the mailbox page lists.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::mailgun::{OpenJob, OpenJobs};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Unfinished jobs, and jobs that failed or expired in the last ten minutes, newest first.
+/// Unfinished jobs, and jobs that failed or expired in the last ten minutes: the newest 20, newest first.
 const JOBS: &str = "
     select recipient, state, code, message, run_at
     from email_jobs
@@ -19,19 +19,19 @@ const JOBS: &str = "
     order by id desc
     limit 20";
 
-/// Why the breakers stop all mails, or let only single mails through.
+/// Why all mail is stopped or slowed down: the messages of open breakers and of slow mode.
 const STOPS: &str = "
     select message from upstreams where (open_since is not null or slow_since is not null) and message is not null";
 
 type JobRow = (String, String, Option<String>, Option<String>, DateTime<Utc>);
 
-/// Polls a database. Ends when all receivers have been dropped.
+/// Polls a database until all receivers have been dropped.
 pub(super) fn start(database: &str) -> anyhow::Result<watch::Receiver<OpenJobs>> {
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy(database)?;
     let (sender, receiver) = watch::channel(OpenJobs::default());
     tokio::spawn(async move {
         while !sender.is_closed() {
-            // The tables may not exist yet.
+            // Ignore errors, because the tables may not exist yet.
             if let Ok(read) = read(&pool).await {
                 sender.send_if_modified(|known| {
                     let is_new = *known != read;

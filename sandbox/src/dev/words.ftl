@@ -1,4 +1,4 @@
-# Your own words for English mails. Remove the # from a line, change its text, and reload both programs:
-# `cargo dev` prints the command. All messages: words/catalogues/en.ftl
+# Your own words for English mails. Remove the # from a line, change the text, and reload both programs with the command
+# that `cargo dev` prints. words/catalogues/en.ftl lists all messages.
 
 # mail-button = Sign in

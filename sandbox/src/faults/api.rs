@@ -1,5 +1,5 @@
 //! `/_sandbox/faults`: the fault queue over HTTP. It accepts only JSON, so that another site's page cannot post to it:
-//! a browser would first send a preflight request, which the stand-in does not answer.
+//! a browser would first send a preflight request, which the stand-in rejects.
 
 use super::{Fault, Faults};
 use poem::{

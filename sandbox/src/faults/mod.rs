@@ -1,4 +1,4 @@
-//! Faults on demand: makes a stand-in fail as the real provider does. Tests, the mailbox page and HTTP clients add
+//! Faults on demand: makes a stand-in fail as the real provider can. Tests, the mailbox page and HTTP clients add
 //! faults to a queue. Each call takes the first fault in the queue that applies to it.
 //!
 //! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all faults, and `POST` with
@@ -21,13 +21,13 @@ pub use queue::Faults;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What the stand-in does instead of answering normally.
+/// What the fault does to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Sends this answer without carrying out the request.
+    /// Sends this response without carrying out the request.
     Status(CannedAnswer),
-    /// Carries out the request, then sends this answer: for example, a 500 for an accepted mail.
+    /// Carries out the request, then sends this response: for example, a 500 for an accepted mail.
     StatusAfter(CannedAnswer),
     /// Waits, then carries out the request and answers normally.
     Delay {
@@ -38,13 +38,13 @@ pub enum FaultKind {
     Hang,
     /// Carries out the request, but never answers.
     HangAfter,
-    /// Does nothing and closes the connection without an answer.
+    /// Does nothing and closes the connection without a response.
     Cut,
-    /// Carries out the request, then closes the connection without an answer.
+    /// Carries out the request, then closes the connection without a response.
     CutAfter,
 }
 
-/// The answer that a fault sends.
+/// The response that a fault sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CannedAnswer {
     /// 100 to 999.
@@ -52,7 +52,7 @@ pub struct CannedAnswer {
     /// The body. The default is what the provider usually sends with this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// More headers. `content-type` is `application/json` unless given here.
+    /// Additional headers. The response always has `content-type: application/json`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
 }
@@ -63,7 +63,7 @@ pub struct CannedAnswer {
 pub enum Lasts {
     /// Applies to this many calls.
     Times(u32),
-    /// Applies to every call for this many seconds from now.
+    /// Applies to every call until this many seconds after the fault was added.
     Seconds(u64),
     /// Applies to every call until the fault is cleared.
     Always,
@@ -75,10 +75,10 @@ pub struct Fault {
     /// What happens to the call.
     #[serde(flatten)]
     pub kind: FaultKind,
-    /// How long it applies. Default: one call.
+    /// How many calls the fault applies to, or for how long. The default is one call.
     #[serde(default = "once")]
     pub lasts: Lasts,
-    /// Apply only to calls about this email address. Case-insensitive.
+    /// The fault applies only to calls for this email address, ignoring case. The default is all addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
@@ -88,25 +88,25 @@ fn once() -> Lasts {
 }
 
 impl From<FaultKind> for Fault {
-    /// Applies to one call, for any recipient.
+    /// A fault that applies to one call, for any recipient.
     fn from(kind: FaultKind) -> Self {
         Fault { kind, lasts: once(), to: None }
     }
 }
 
 impl Fault {
-    /// Answers `status` with the provider's usual body, without carrying out the request.
+    /// A fault that answers with `status` and the provider's usual body, without carrying out the request.
     pub fn status(status: u16) -> Fault {
         FaultKind::Status(CannedAnswer::new(status)).into()
     }
 
-    /// Answers `status` with this body, without carrying out the request.
+    /// A fault that answers with `status` and this body, without carrying out the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Fault {
         let answer = CannedAnswer { body: Some(body.into()), ..CannedAnswer::new(status) };
         FaultKind::Status(answer).into()
     }
 
-    /// Carries out the request, then answers `status`.
+    /// A fault that answers with `status` and the provider's usual body, after the request has been carried out.
     pub fn status_after(status: u16) -> Fault {
         FaultKind::StatusAfter(CannedAnswer::new(status)).into()
     }
@@ -120,28 +120,28 @@ impl Fault {
         self
     }
 
-    /// Applies to this many calls.
+    /// Makes the fault apply to this many calls.
     #[must_use]
     pub fn times(self, times: u32) -> Fault {
         let lasts = Lasts::Times(times);
         Fault { lasts, ..self }
     }
 
-    /// Applies to every call for this many seconds.
+    /// Makes the fault apply to every call until this many seconds after it was added to the queue.
     #[must_use]
     pub fn seconds(self, seconds: u64) -> Fault {
         let lasts = Lasts::Seconds(seconds);
         Fault { lasts, ..self }
     }
 
-    /// Applies until it is cleared.
+    /// Makes the fault apply to every call until it is cleared.
     #[must_use]
     pub fn always(self) -> Fault {
         let lasts = Lasts::Always;
         Fault { lasts, ..self }
     }
 
-    /// Applies only to calls about this address.
+    /// Makes the fault apply only to calls for this email address.
     #[must_use]
     pub fn to(self, address: &str) -> Fault {
         let to = Some(address.to_owned());

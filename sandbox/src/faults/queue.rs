@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Returns a provider's usual body for a status, for faults that name no body.
+/// Returns a provider's usual body for a status, for faults that do not specify a body.
 pub(crate) type UsualBody = fn(u16) -> String;
 
 /// The faults of one stand-in. Clones share the queue.
@@ -55,25 +55,26 @@ impl Faults {
         self.touch();
     }
 
-    /// Removes all faults. Calls that hang keep hanging.
+    /// Removes all faults. Calls that are already hanging stay unanswered.
     pub fn clear(&self) {
         self.with(Vec::clear);
         self.note_failure(None);
         self.touch();
     }
 
-    /// Removes the faults for which `is_kept` is false. Calls that hang keep hanging.
+    /// Removes the faults for which `is_kept` is false. Calls that are already hanging stay unanswered.
     pub fn retain(&self, is_kept: impl Fn(&Fault) -> bool) {
         self.with(|queue| queue.retain(|queued| is_kept(&queued.fault)));
         self.touch();
     }
 
-    /// The queued faults, with the remaining number of calls.
+    /// The queued faults. [`Lasts::Times`] contains the number of calls left.
     pub fn list(&self) -> Vec<Fault> {
         self.with(|queue| queue.iter().map(|queued| queued.fault.clone()).collect())
     }
 
-    /// The fault that was applied to the last call. `None` if that call succeeded or was only delayed.
+    /// The fault that was applied to the last call. `None` if that call succeeded or was only delayed, or if the faults
+    /// have been cleared since.
     pub(crate) fn last_failure(&self) -> Option<FaultKind> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -106,8 +107,9 @@ impl Faults {
         taken
     }
 
-    /// Carries out a call that names no recipient. The first fault that applies to any recipient and to more than one
-    /// call is applied to it, and is not used up.
+    /// Applies a fault to a call that has no recipient: the first fault that is not limited to one recipient and does
+    /// not end with the next call. The call does not reduce the fault's number of calls left. `work` carries out the
+    /// call, unless the fault prevents this.
     pub(crate) async fn around_check(&self, work: impl FnOnce() -> Response) -> Response {
         let is_general = |fault: &Fault| fault.to.is_none() && fault.lasts != Lasts::Times(1);
         let kind =
@@ -115,7 +117,8 @@ impl Faults {
         self.apply(kind, work).await
     }
 
-    /// Carries out a call for the recipients `addresses`, and applies to it the first fault that matches.
+    /// Applies the first matching fault to a call for the recipients `addresses`. `work` carries out the call, unless
+    /// the fault prevents this.
     pub(crate) async fn around(&self, addresses: &[String], work: impl FnOnce() -> Response) -> Response {
         self.apply(self.take(addresses), work).await
     }
@@ -156,7 +159,7 @@ impl Faults {
         response.body(answer.body.clone().unwrap_or_else(usual))
     }
 
-    /// Drops expired faults before and after `work`.
+    /// Runs `work` on the locked queue. Drops expired faults before and after.
     fn with<R>(&self, work: impl FnOnce(&mut Vec<QueuedFault>) -> R) -> R {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.retain(|queued| !queued.is_over());

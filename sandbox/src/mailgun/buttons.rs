@@ -13,17 +13,18 @@ const BUTTONS: [Button; 8] = [
     Button { name: "500", label: "Answer 500 once", fault: || Fault::status(500) },
     Button { name: "500x3", label: "Answer 500 three times", fault: || Fault::status(500).times(3) },
     Button { name: "429", label: "Answer 429 for 10 s", fault: || Fault::status(429).seconds(10) },
-    Button { name: "slow", label: "Answer 3 s late, once", fault: || FaultKind::Delay { millis: 3000 }.into() },
-    Button { name: "hang", label: "Do not answer, once", fault: || FaultKind::Hang.into() },
-    Button { name: "cut", label: "Hang up, once", fault: || FaultKind::Cut.into() },
-    Button { name: "cut_after", label: "Process it, then hang up, once", fault: || FaultKind::CutAfter.into() },
+    Button { name: "slow", label: "Answer one call 3 s late", fault: || FaultKind::Delay { millis: 3000 }.into() },
+    Button { name: "hang", label: "Leave one call unanswered", fault: || FaultKind::Hang.into() },
+    Button { name: "cut", label: "Hang up on one call", fault: || FaultKind::Cut.into() },
+    Button { name: "cut_after", label: "Process one call, then hang up", fault: || FaultKind::CutAfter.into() },
     Button { name: "always", label: "Answer 500 until reset", fault: || Fault::status(500).always() },
 ];
 
 /// The form value of the button that removes all faults.
 const RESET: &str = "clear";
 
-/// Presses the button with this form value. Returns false if there is none.
+/// Adds the fault for the button with this form value, or removes all faults if it is [`RESET`]. Returns false if no
+/// button has this value.
 pub(super) fn press(faults: &Faults, name: &str) -> bool {
     if name == RESET {
         faults.clear();
@@ -33,7 +34,7 @@ pub(super) fn press(faults: &Faults, name: &str) -> bool {
     button.map(|button| faults.add((button.fault)())).is_some()
 }
 
-/// Renders the buttons of one stand-in, with its current state.
+/// Renders the buttons for one stand-in, with its current state.
 pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
     let (class, state) = state(faults);
     let state = crate::html::escape(&state);
@@ -50,8 +51,8 @@ pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
     )
 }
 
-/// The state of a stand-in: its queued faults. If there are none, the fault that was applied to the last call, until a call
-/// succeeds.
+/// A CSS class and a description of the state of a stand-in: its queued faults or, if there are none, the fault that
+/// made the last call fail.
 fn state(faults: &Faults) -> (&'static str, String) {
     let waiting: Vec<String> = faults.list().iter().map(describe).collect();
     if !waiting.is_empty() {
@@ -66,12 +67,12 @@ fn state(faults: &Faults) -> (&'static str, String) {
 fn describe_kind(kind: &FaultKind) -> String {
     match kind {
         FaultKind::Status(answer) => answer.status.to_string(),
-        FaultKind::StatusAfter(answer) => format!("done, but {}", answer.status),
+        FaultKind::StatusAfter(answer) => format!("{} after processing", answer.status),
         FaultKind::Delay { millis } => format!("{millis} ms late"),
         FaultKind::Hang => "no answer".into(),
-        FaultKind::HangAfter => "done, but no answer".into(),
-        FaultKind::Cut => "hangs up".into(),
-        FaultKind::CutAfter => "processes it, then hangs up".into(),
+        FaultKind::HangAfter => "no answer after processing".into(),
+        FaultKind::Cut => "connection closed".into(),
+        FaultKind::CutAfter => "connection closed after processing".into(),
     }
 }
 
@@ -83,6 +84,6 @@ fn describe(fault: &Fault) -> String {
         Lasts::Seconds(seconds) => format!("for {seconds} s"),
         Lasts::Always => "always".to_owned(),
     };
-    let to = fault.to.as_ref().map(|to| format!(" to {to}"));
+    let to = fault.to.as_ref().map(|to| format!(" for {to}"));
     format!("{what} {lasts}{}", to.unwrap_or_default())
 }

@@ -1,32 +1,32 @@
-//! The mailbox page's list of unfinished jobs, with the reason for each. Needs
-//! [`MailgunSettings::jobs`](super::MailgunSettings::jobs).
+//! The mailbox page's list of jobs whose mail has not been sent, with the reason for each. The list is empty unless
+//! [`MailgunSettings::jobs`](super::MailgunSettings::jobs) is set.
 
 use crate::html::escape;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// The jobs that have no mail yet.
+/// The jobs whose mail has not been sent, and the reasons if all mail is stopped or slowed down.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenJobs {
     /// The jobs, newest first.
     pub jobs: Vec<OpenJob>,
-    /// Why the breakers stop all mail. Empty while mail goes out.
+    /// The reasons why all mail is stopped or slowed down. Empty if it is neither.
     pub stops: Vec<String>,
 }
 
-/// A job without a mail.
+/// A job whose mail has not been sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenJob {
-    /// Its recipient.
+    /// The recipient of the mail.
     pub recipient: String,
-    /// `queued`, `running`, `retrying`, `failed` or `expired`.
+    /// The state: `queued`, `running`, `retrying`, `failed` or `expired`.
     pub state: String,
-    /// The result of the last attempt. `None` before the first one.
+    /// The result of the last attempt. `None` before the first attempt.
     pub reason: Option<String>,
-    /// When a waiting job is tried next.
+    /// The time of the next attempt, if the job is waiting.
     pub next_try: DateTime<Utc>,
 }
 
-/// Renders the list. Empty if there is nothing to show.
+/// Renders the jobs and reasons as HTML. Returns an empty string if there are none.
 pub(super) fn render(open: &OpenJobs) -> String {
     let stops = open.stops.iter().map(|stop| format!("<p class=\"stop\">Mail is stopped: {}</p>", escape(stop)));
     let jobs = open.jobs.iter().map(|job| format!("<li>{}</li>", describe(job)));
@@ -40,13 +40,13 @@ pub(super) fn render(open: &OpenJobs) -> String {
 fn describe(job: &OpenJob) -> String {
     let next_try = job.next_try.to_rfc3339_opts(SecondsFormat::Millis, true);
     let state = match job.state.as_str() {
-        "running" => "is being sent".to_owned(),
+        "running" => "being sent".to_owned(),
         "retrying" => format!(
-            "waiting, next try in <time class=\"countdown\" datetime=\"{next_try}\">{}</time>",
+            "waiting, next attempt in <time class=\"countdown\" datetime=\"{next_try}\">{}</time>",
             job.next_try.format("(at %H:%M:%S UTC)")
         ),
         "failed" => "not sent".to_owned(),
-        "expired" => "not sent, because it is too late".to_owned(),
+        "expired" => "expired before it was sent".to_owned(),
         _ => "waiting".to_owned(),
     };
     let reason = job.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Mailgun's own suppression lists: bounces, complaints, unsubscribes. Mailgun still accepts a mail to a listed
-//! address, but the mail fails at once.
+//! address, but delivery fails immediately.
 
 use std::{
     collections::BTreeSet,
@@ -11,9 +11,9 @@ use std::{
 pub enum SuppressionList {
     /// Addresses that a mail server rejected permanently.
     Bounces,
-    /// Addresses whose owner marked a mail as spam.
+    /// Addresses whose owners marked a mail as spam.
     Complaints,
-    /// Addresses whose owner unsubscribed.
+    /// Addresses whose owners unsubscribed.
     Unsubscribes,
 }
 
@@ -21,7 +21,7 @@ impl SuppressionList {
     const ALL: [SuppressionList; 3] =
         [SuppressionList::Bounces, SuppressionList::Complaints, SuppressionList::Unsubscribes];
 
-    /// The list's name in a path.
+    /// The list's name in a URL path.
     pub(super) fn name(self) -> &'static str {
         match self {
             SuppressionList::Bounces => "bounces",
@@ -35,7 +35,7 @@ impl SuppressionList {
     }
 }
 
-/// The entries of all lists. Clones share them.
+/// The entries of all lists. Clones share the entries.
 #[derive(Clone, Default)]
 pub(super) struct Lists(Arc<Mutex<BTreeSet<(SuppressionList, String)>>>);
 

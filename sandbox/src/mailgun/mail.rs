@@ -1,13 +1,13 @@
-//! An accepted mail, and the rules for addresses.
+//! An accepted mail, and functions that parse its addresses and URLs.
 
 use std::{fmt, time::SystemTime};
 
 /// One mail as Mailgun understands it: a comma in the `to` field separates two recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// Its place in the order of arrival, counted from 0.
+    /// The mail's index in the order of arrival.
     pub number: usize,
-    /// When it was accepted.
+    /// When the mail was accepted.
     pub received: SystemTime,
     /// The sender as sent, including the name.
     pub from: String,
@@ -15,30 +15,31 @@ pub struct Mail {
     pub to: Vec<String>,
     /// The subject.
     pub subject: String,
-    /// The plain text. Empty if there was none.
+    /// The plain-text body. Empty if the mail has none.
     pub text: String,
-    /// The HTML. Empty if there was none.
+    /// The HTML body. Empty if the mail has none.
     pub html: String,
-    /// `h:` fields without the prefix, in the order sent.
+    /// The custom headers: `h:` fields without the prefix, in the order sent.
     pub headers: Vec<(String, String)>,
-    /// `o:` fields without the prefix, in the order sent.
+    /// The options: `o:` fields without the prefix, in the order sent.
     pub options: Vec<(String, String)>,
-    /// `v:` fields without the prefix, in the order sent.
+    /// The variables: `v:` fields without the prefix, in the order sent.
     pub variables: Vec<(String, String)>,
     /// The images that are embedded in the mail, in the order sent.
     pub inline: Vec<InlinePart>,
-    /// The Message-Id in the answer, in angle brackets.
+    /// The Message-Id that the stand-in returned, in angle brackets.
     pub message_id: String,
 }
 
-/// An image that is embedded in the mail: an `inline` field. The HTML refers to it by `cid:` and its file name.
+/// An image that is embedded in the mail: an `inline` field. The HTML refers to the image as `cid:` followed by its
+/// file name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InlinePart {
     /// The file name, which Mailgun uses as the Content-ID.
     pub file_name: String,
     /// The Content-Type as sent.
     pub content_type: String,
-    /// The bytes.
+    /// The content of the image file.
     pub bytes: Vec<u8>,
 }
 
@@ -49,8 +50,8 @@ impl fmt::Debug for InlinePart {
 }
 
 impl Mail {
-    /// The URL in the text, if there is exactly one. If there are several, the one that is alone on its line, because a
-    /// portal's mail can also contain the URL of its support page.
+    /// The sign-in link: the only URL in the plain text or, if the text contains several URLs (for example, the URL of
+    /// a support page), the only URL that is alone on its line. `None` if there is no such URL.
     pub fn link(&self) -> Option<&str> {
         only(urls(&self.text))
             .or_else(|| only(urls(&self.text).filter(|url| self.text.lines().any(|line| line == *url))))
@@ -61,7 +62,7 @@ impl Mail {
         self.to.iter().any(|to| bare_address(to).eq_ignore_ascii_case(address))
     }
 
-    /// The first `o:` option with this name: `mail.option("tag")`.
+    /// The first `o:` option with this name, ignoring case, for example `mail.option("tag")`.
     pub fn option(&self, name: &str) -> Option<&str> {
         first(&self.options, name)
     }
@@ -71,7 +72,7 @@ impl Mail {
         first(&self.headers, name)
     }
 
-    /// The first `v:` variable with this name.
+    /// The first `v:` variable with this name, ignoring case.
     pub fn variable(&self, name: &str) -> Option<&str> {
         first(&self.variables, name)
     }
@@ -92,7 +93,7 @@ pub(super) fn urls(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with("https://") || word.starts_with("http://"))
 }
 
-/// The address in `Ada <ada@example.com>`: `ada@example.com`.
+/// Returns the address without the name: `ada@example.com` for `Ada <ada@example.com>`.
 pub(super) fn bare_address(address: &str) -> &str {
     match address.rsplit_once('<') {
         Some((_, rest)) => rest.trim_end().trim_end_matches('>'),
@@ -100,7 +101,7 @@ pub(super) fn bare_address(address: &str) -> &str {
     }
 }
 
-/// Splits a field at commas outside of quotes, as Mailgun does.
+/// Splits a `to` field at commas outside quotation marks, as Mailgun does.
 pub(super) fn recipients(field: &str) -> Vec<String> {
     let mut quoted = false;
     field
@@ -112,7 +113,7 @@ pub(super) fn recipients(field: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether `field` is an address or `Name <address>` that a mail could be sent to.
+/// Whether `field` is a valid address, either bare or in the form `Name <address>`.
 pub(super) fn is_address(field: &str) -> bool {
     let named = field.contains('<');
     let address = bare_address(field);
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_field_with_a_comma_is_two_recipients() {
+    fn a_comma_outside_quotes_separates_recipients() {
         for (field, expected) in [
             ("ada@example.com", vec!["ada@example.com"]),
             ("a@b.example,c@d.example", vec!["a@b.example", "c@d.example"]),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_distinguished_from_other_text() {
+    fn invalid_addresses_are_rejected() {
         for (field, valid) in [
             ("ada@example.com", true),
             ("Ada <ada@example.com>", true),

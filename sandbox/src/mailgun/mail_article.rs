@@ -1,5 +1,5 @@
-//! One mail on the mailbox page. All content of the mail is escaped, and its HTML is shown in a frame that runs and loads
-//! nothing.
+//! One mail on the mailbox page. All content of the mail is escaped, and its HTML is shown in a frame that runs no
+//! scripts and makes no network requests.
 
 use super::{
     SentWebhook,
@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::fmt::Write;
 
-/// The article of a mail.
+/// Renders a mail. If `open` is true, the body is initially expanded.
 pub(super) fn article(mail: &Mail, webhooks: &[SentWebhook], scans: &[Scan], open: bool) -> String {
     let number = mail.number;
     let open = if open { " open" } else { "" };
@@ -43,7 +43,7 @@ pub(super) fn article(mail: &Mail, webhooks: &[SentWebhook], scans: &[Scan], ope
     )
 }
 
-/// The mail's HTML and text behind two labels, which work without scripts.
+/// Renders the mail's HTML and plain text as two tabs that work without scripts.
 fn views(mail: &Mail) -> String {
     let number = mail.number;
     let shown = [
@@ -66,7 +66,7 @@ fn views(mail: &Mail) -> String {
     views + "</div>"
 }
 
-/// The text, with its URLs as links.
+/// Renders the plain text, with its URLs as links.
 fn text_view(text: &str) -> String {
     let mut view = String::from("<pre>");
     let mut rest = text;
@@ -82,7 +82,8 @@ fn text_view(text: &str) -> String {
     view + &escape(rest) + "</pre>"
 }
 
-/// The HTML in a frame that runs no scripts and loads nothing but the mail's embedded images. Its links open in a new tab.
+/// Renders the HTML in a frame that runs no scripts and loads nothing but the mail's embedded images. Its links open in
+/// a new tab.
 fn html_view(mail: &Mail) -> String {
     let alone = "<meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; \
                  style-src 'unsafe-inline'; img-src data:\"><base target=\"_blank\">";
@@ -109,6 +110,6 @@ fn fields(mail: &Mail) -> String {
     let id = escape(&mail.message_id);
     format!(
         "<details class=\"fields\"><summary>Headers, options, variables</summary><table>\
-         <tr><th scope=\"row\">id answered</th><td>{id}</td></tr>{rows}</table></details>"
+         <tr><th scope=\"row\">Message-Id</th><td>{id}</td></tr>{rows}</table></details>"
     )
 }

@@ -3,8 +3,8 @@
 use super::SentWebhook;
 use crate::html::escape;
 
-/// Renders the events of a mail, for example `accepted`, `delivered`. The element exists even without events, because
-/// the page's script replaces it.
+/// Renders a mail's events, for example `accepted` and `delivered`. Without events, the element is empty but present,
+/// because the page's script replaces it later.
 pub(super) fn render(mail: usize, events: &[SentWebhook]) -> String {
     let told: String = events.iter().filter(|event| event.mail == mail).map(item).collect();
     format!("<span class=\"told\" id=\"told-{mail}\">{told}</span>")
@@ -25,7 +25,7 @@ fn class(event: &SentWebhook) -> &'static str {
     }
 }
 
-/// Whether the api answered and rejected the webhook.
+/// Whether the last post of the event's webhook was answered with a status other than 2xx.
 fn is_refused(event: &SentWebhook) -> bool {
     event.status().is_some_and(|status| !(200..300).contains(&status))
 }
@@ -34,10 +34,10 @@ fn describe(event: &SentWebhook) -> String {
     let text = |name: &str| event.event_data()[name].as_str();
     let why = text("severity").zip(text("reason")).map(|(severity, reason)| format!(" ({severity}, {reason})"));
     let taken = match (event.answers.last(), event.settled) {
-        (None, false) => ", the webhook is on its way".to_owned(),
-        (None, true) => ", no webhook".to_owned(),
-        (Some(None), _) => ", the webhook was not answered".to_owned(),
-        (Some(Some(status)), _) if is_refused(event) => format!(", the webhook was answered {status}"),
+        (None, false) => "; the webhook has not been answered yet".to_owned(),
+        (None, true) => "; no webhook was sent".to_owned(),
+        (Some(None), _) => "; the webhook was not answered".to_owned(),
+        (Some(Some(status)), _) if is_refused(event) => format!("; the webhook was answered with {status}"),
         (Some(Some(_)), _) => String::new(),
     };
     format!("{}{}{taken}", event.event, why.unwrap_or_default())

@@ -1,5 +1,6 @@
-// Updates the page without a reload. It inserts new mails, and replaces the jobs, the providers' states, the delivery
-// events and the results of scans. Everything that is open, selected, focused or scrolled stays as it is.
+// Updates the page without a reload. The script inserts new mails, and replaces the summary, the jobs, the states of
+// Supabase and Mailgun, the delivery events and the results of scans. It leaves all other elements in place, so that
+// the user's selection, focus and scroll position are kept.
 'use strict';
 
 function localTimes(root) {
@@ -10,7 +11,7 @@ function localTimes(root) {
   }
 }
 
-// Shows the time until the next try of each waiting job.
+// Shows the time until the next attempt of each waiting job.
 function countDown() {
   for (const time of document.querySelectorAll('.countdown')) {
     const seconds = Math.max(0, Math.round((new Date(time.dateTime) - Date.now()) / 1000));
@@ -18,7 +19,7 @@ function countDown() {
   }
 }
 
-// Makes screen readers announce the text.
+// Lets screen readers announce the text.
 function say(text) {
   document.getElementById('news').textContent = text;
 }
@@ -44,7 +45,7 @@ async function refresh() {
   const mails = document.getElementById('mails');
   if (page.querySelector('.mail')) mails.querySelector('.empty')?.remove();
   const arrived = [...page.querySelectorAll('.mail')].filter((mail) => !document.getElementById(mail.id));
-  // Only the newest mail is open. Close the earlier ones, unless the user has clicked in them.
+  // Only the newest mail stays open. Close earlier mails, unless the user has clicked in them.
   if (arrived.length) for (const mail of mails.querySelectorAll('.mail:not([data-touched])')) mail.open = false;
   for (const mail of arrived) {
     mail.classList.add('new');
@@ -62,7 +63,7 @@ async function update() {
   busy = true;
   while (again) {
     again = false;
-    try { await refresh(); } catch { /* the sandbox has stopped; the event stream reconnects */ }
+    try { await refresh(); } catch { /* The sandbox has stopped. The event stream will reconnect. */ }
   }
   busy = false;
 }

@@ -1,6 +1,6 @@
-//! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; the buttons that
-//! make a stand-in fail; and the buttons that scan a mail. A second tab shows the mails of all portals. Both work without
-//! scripts.
+//! The mailbox page: the mails, newest first, with their delivery events; the jobs whose mail has not been sent; the
+//! buttons that make a stand-in fail; and the buttons that scan a mail. A second tab shows example mails of all
+//! portals. Both tabs work without scripts.
 
 use super::{MailgunState, buttons, jobs, mail::Mail, mail_article::article, preview, scan, tabs::Tab};
 use crate::html::escape;
@@ -50,8 +50,8 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
     })
 }
 
-/// Rejects requests from other sites' pages, which could reach loopback through their own host name (DNS rebinding, visible in
-/// Host) or post a form (visible in Origin).
+/// False for a request from another site's page. Such a page could reach loopback through its own host name (DNS
+/// rebinding, which shows in `Host`) or post a form (which shows in `Origin`).
 fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -69,7 +69,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
     }
     let open = is_broken(state);
     let waiting = state.jobs.as_ref().map(|jobs| jobs::render(&jobs.borrow())).unwrap_or_default();
-    // Insert the mails last, so that nothing in them is taken for a placeholder.
+    // Insert the mails last, so that placeholders in a mail's text are not replaced.
     let page = PAGE
         .replace("{{tabs}}", &state.preview.as_ref().map(|_| Tab::Inbox.render()).unwrap_or_default())
         .replace("{{summary}}", &summary(mails.len()))
@@ -89,7 +89,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
         .body(page)
 }
 
-/// Whether a stand-in fails now or failed in its last call.
+/// Whether a stand-in has queued faults, or a fault made its last call fail.
 fn is_broken(state: &MailgunState) -> bool {
     let all = [Some(&state.faults), state.supabase_faults.as_ref()];
     all.into_iter().flatten().any(|faults| !faults.list().is_empty() || faults.last_failure().is_some())
@@ -120,7 +120,7 @@ fn empty(hint: Option<&str>) -> String {
              </p><pre>{}</pre>",
             escape(command)
         ),
-        None => "<p>Mails sent through this Mailgun appear here automatically.</p>".into(),
+        None => "<p>Mails sent through this Mailgun stand-in appear here automatically.</p>".into(),
     };
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }

@@ -7,7 +7,7 @@ use poem::{Body, FromRequest, Request, RequestBody, Response, http::StatusCode, 
 use serde_json::json;
 use std::time::SystemTime;
 
-/// A form as it was sent.
+/// The form of a request that sends a mail.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Form {
     /// The fields in the order sent. A name can occur more than once.
@@ -17,7 +17,8 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Reads multipart/form-data, which the official clients send, or urlencoded, which many others send.
+    /// Reads a multipart/form-data body, which the official clients send, or a urlencoded one, which many other clients
+    /// send.
     pub(super) async fn read(request: &Request, body: Body) -> poem::Result<Form> {
         let multipart = request.content_type().is_some_and(|kind| kind.starts_with("multipart/form-data"));
         if multipart {
@@ -72,7 +73,7 @@ impl Form {
     }
 }
 
-/// Basic authentication with the user `api`.
+/// Checks basic authentication: the user is `api`, and the password is the API key.
 pub(super) fn is_authorized(header: Option<&str>, api_key: &str) -> bool {
     header
         .and_then(|value| value.strip_prefix("Basic "))
@@ -152,7 +153,7 @@ fn check_options(form: &Form) -> Result<(), String> {
     Ok(())
 }
 
-/// `1h`, `30m` or `1h30m`, from 5 minutes to a day.
+/// Whether the value has the form `1h`, `30m` or `1h30m`, and is from 5 minutes to 24 hours.
 fn is_delivery_window(value: &str) -> bool {
     let (hours, minutes) = match value.split_once('h') {
         Some((hours, "")) => (hours.parse::<u32>().ok(), Some(0)),
@@ -167,7 +168,7 @@ fn whole_minutes(value: &str) -> Option<u32> {
     value.strip_suffix('m')?.parse().ok()
 }
 
-/// The caller's Message-Id if it has the right form, otherwise a new one.
+/// The caller's Message-Id if it is well-formed, otherwise a new one.
 fn message_id(form: &Form, domain: &str) -> String {
     let given =
         form.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("h:Message-Id")).map(|(_, value)| value.trim());
@@ -183,7 +184,7 @@ fn is_message_id(id: &str) -> bool {
     inner.and_then(|inner| inner.split_once('@')).is_some_and(|(left, right)| plain(left) && plain(right))
 }
 
-/// A JSON object with a `message`, like most of Mailgun's answers.
+/// A response whose body is a JSON object with a `message`, like most of Mailgun's responses.
 pub(super) fn message(status: StatusCode, text: &str) -> Response {
     Response::builder().status(status).content_type("application/json").body(json!({"message": text}).to_string())
 }
@@ -193,12 +194,12 @@ pub(super) fn queued(message_id: &str) -> Response {
     Response::builder().content_type("application/json").body(body.to_string())
 }
 
-/// The body of a 401 is a bare word, not JSON.
+/// A 401, whose body is plain text and not JSON.
 pub(super) fn forbidden() -> Response {
     Response::builder().status(StatusCode::UNAUTHORIZED).content_type("text/plain; charset=utf-8").body("Forbidden")
 }
 
-/// Mailgun's usual body for a status, for faults without a body.
+/// The body that Mailgun usually sends with this status. Used for faults without a body.
 pub(super) fn usual_body(status: u16) -> String {
     let text = match status {
         401 => return "Forbidden".into(),

@@ -1,5 +1,5 @@
-//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, the lists of events and suppressions, the
-//! domain's set-up, a mailbox page at `/`, and faults (`/_sandbox/faults`, or the page's buttons). All state is in memory.
+//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, the event and suppression lists, the domain's
+//! settings, a mailbox page at `/`, and faults (`/_sandbox/faults`, or the page's buttons). All state is in memory.
 
 mod buttons;
 mod jobs;
@@ -55,19 +55,20 @@ use webhooks::Webhooks;
 pub struct MailgunSettings {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The only domain that mails can be sent for.
+    /// The only domain that accepts mails.
     pub domain: String,
-    /// The only key that may send.
+    /// The only API key that may send mails.
     pub api_key: String,
-    /// The only key that may read events, and read and change suppressions.
+    /// The only API key that may read events, suppressions and the domain's settings, and remove suppressions.
     pub events_key: String,
     /// A command that sends a mail. The empty mailbox page shows it.
     pub hint: Option<String>,
     /// The faults of the stand-in for Supabase Auth. The mailbox page has buttons for them if this is set.
     pub supabase_faults: Option<Faults>,
-    /// The unfinished jobs, for the mailbox page.
+    /// The jobs whose mail has not been sent, for the mailbox page.
     pub jobs: Option<watch::Receiver<OpenJobs>>,
-    /// Renders the mails of all portals, for the tab "Mails" of the mailbox page. Without it, there is no such tab.
+    /// Renders the mails of all portals, for the "Mails" tab of the mailbox page. If this is `None`, the page has
+    /// no such tab.
     pub preview: Option<PreviewCommand>,
 }
 
@@ -89,18 +90,18 @@ impl Default for MailgunSettings {
 /// A call to `/v3/{domain}/messages`.
 #[derive(Clone, Debug)]
 pub struct SendCall {
-    /// When it arrived.
+    /// When the call arrived.
     pub at: SystemTime,
     /// The form's fields in the order sent.
     pub fields: Vec<(String, String)>,
-    /// The header `User-Agent`.
+    /// The `User-Agent` header.
     pub user_agent: Option<String>,
-    /// The header `Content-Type`, without parameters such as the boundary.
+    /// The `Content-Type` header, without parameters such as the boundary.
     pub content_type: Option<String>,
-    /// The status that resulted when the stand-in carried out the call: 200 if it accepted the mail. `None` if a fault
-    /// prevented the stand-in from carrying out the call.
+    /// The status of the stand-in's own response, even if a fault replaced that response: 200 if the stand-in accepted
+    /// the mail. `None` if a fault prevented the stand-in from carrying out the call.
     pub carried_out: Option<u16>,
-    /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
+    /// The status that the caller received. `None` until the call is answered, or if the caller received no response.
     pub answered: Option<u16>,
 }
 
@@ -135,7 +136,7 @@ struct MailgunState {
     preview: Option<Preview>,
 }
 
-/// The running stand-in. Dropping it stops it.
+/// The running stand-in. It stops when it is dropped.
 pub struct Mailgun {
     server: Server,
     state: MailgunState,
@@ -146,7 +147,7 @@ impl Mailgun {
     /// Starts the stand-in on the current runtime.
     ///
     /// # Errors
-    /// The address is taken.
+    /// The stand-in cannot listen on the address, or reqwest cannot build a client.
     pub async fn start(settings: MailgunSettings) -> io::Result<Mailgun> {
         let listener = TcpListener::bind(settings.listen).await?;
         let lists = Lists::default();
@@ -176,12 +177,12 @@ impl Mailgun {
         Ok(Mailgun { server, state, _stop_webhooks: stop_webhooks })
     }
 
-    /// Its base URL, for MAILGUN_BASE_URL. The mailbox page has the same address.
+    /// The base URL of the stand-in, for MAILGUN_BASE_URL. The mailbox page has the same URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Later calls have no effect.
+    /// Lets the mailbox page show whether a scanned mail's link still works. Only the first call has an effect.
     pub fn set_link_tokens(&self, tokens: LinkTokens) {
         self.state.link_tokens.set(tokens).ok();
     }
@@ -201,7 +202,7 @@ impl Mailgun {
     /// Waits for the first mail to an address.
     ///
     /// # Errors
-    /// None arrives within `timeout`.
+    /// No such mail arrives within `timeout`.
     pub async fn wait_for_mail(&self, address: &str, timeout: Duration) -> Result<Mail, TimedOut> {
         let wanted = format!("a mail to {address}");
         self.state
@@ -213,13 +214,13 @@ impl Mailgun {
     /// Waits up to 20 s until at least this many mails have been accepted.
     ///
     /// # Errors
-    /// There were fewer.
+    /// Fewer mails were accepted in that time.
     pub async fn wait_for_mails(&self, count: usize) -> Result<Vec<Mail>, TimedOut> {
         self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
-    /// How many check calls there were: mails without a recipient, which the worker sends to test Mailgun. They are not in
-    /// the journal.
+    /// The number of check calls: calls without a recipient, with which the worker tests Mailgun. They are not in the
+    /// journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)
     }
@@ -232,12 +233,12 @@ impl Mailgun {
     /// Waits up to 20 s until at least this many calls have arrived, answered or not.
     ///
     /// # Errors
-    /// There were fewer.
+    /// Fewer calls arrived in that time.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<SendCall>, TimedOut> {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// The faults of its sending endpoint.
+    /// The faults that apply to the sending endpoint.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
@@ -261,7 +262,7 @@ async fn send(Data(state): Data<&MailgunState>, Path(domain): Path<String>, requ
         Ok(form) => form,
         Err(error) => return messages::message(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    // A mail without a recipient is a check call.
+    // A request without a recipient is a check call: the worker sends one to test Mailgun.
     if form.to().is_empty() {
         state.checks.fetch_add(1, Ordering::Relaxed);
         let authorization = request.header(header::AUTHORIZATION);

@@ -1,11 +1,11 @@
-// Scans a mail. The server requests the URLs. Then this script visits the link in a window, where the page's scripts run, and
-// reports the outcome.
+// Scans a mail as a company's mail scanner does. The server requests the mail's URLs. Then this script opens the
+// sign-in link in a window, where the scripts of the opened page run, and reports the outcome to the server.
 'use strict';
 
 const VISIT_MILLISECONDS = 5000;
 
-// A page may open a window only right after a click, so the window opens first and waits for the server. The window keeps its
-// opener, because only an opener may close a page of another origin.
+// Browsers let a page open a window only right after a click, so the window opens before the server requests the URLs.
+// The window is opened without `noopener`: once it shows a page from another origin, only its opener can close it.
 function openWindow() {
   const visitor = open('', '', 'popup,width=480,height=640');
   if (!visitor) return null;
@@ -14,8 +14,8 @@ function openWindow() {
   return visitor;
 }
 
-// A page with a Cross-Origin-Opener-Policy severs the link to its opener: its window then seems closed, and cannot be closed
-// from here.
+// A page with a Cross-Origin-Opener-Policy severs the connection to its opener. Its window then seems closed, and
+// cannot be closed by this script.
 async function visit(visitor, link) {
   visitor.location.replace(link);
   await new Promise((resolve) => setTimeout(resolve, VISIT_MILLISECONDS));
@@ -28,7 +28,7 @@ function post(path, fields) {
   return fetch(path, { method: 'POST', body: new URLSearchParams(fields) });
 }
 
-// Screen readers announce changes only in the foreground window, which may still be the scanner's.
+// Screen readers announce changes only in the foreground window, which might still be the scanner's window.
 async function announceResult(mail) {
   if (!document.hasFocus()) await new Promise((resolve) => addEventListener('focus', resolve, { once: true }));
   say(document.querySelector(`#scan-${mail} strong`)?.textContent ?? 'The mail was scanned.');

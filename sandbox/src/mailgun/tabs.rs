@@ -1,11 +1,11 @@
-//! The tabs of the mailbox page: the inbox, and the mails of all portals.
+//! The tabs of the mailbox page: the inbox, and example mails of all portals.
 
 /// A tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tab {
-    /// The mails that arrived.
+    /// The mails that have arrived.
     Inbox,
-    /// The mails that can be sent.
+    /// Example mails of all portals.
     Mails,
 }
 
@@ -26,7 +26,7 @@ impl Tab {
         }
     }
 
-    /// Links to all tabs, with this one marked as the current one.
+    /// Renders links to all tabs, and marks this tab as the current one.
     pub(super) fn render(self) -> String {
         let links = Tab::ALL.map(|tab| {
             let current = if tab == self { " aria-current=\"page\"" } else { "" };

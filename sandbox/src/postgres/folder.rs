@@ -1,5 +1,5 @@
 //! A server's temporary folder: data, log, and a lock file. The kernel releases the lock when the sandbox dies, so that
-//! the next sandbox recognizes and removes a leftover folder.
+//! the next sandbox recognises and removes a leftover folder.
 
 use super::{PostgresError, run_as::RunAs};
 use nix::{sys::signal::kill, unistd::Pid};
@@ -20,7 +20,7 @@ pub(super) struct ServerFolder {
 }
 
 impl ServerFolder {
-    /// Removes the folders of dead sandboxes and creates a new one.
+    /// Removes the folders that dead sandboxes left behind, and creates a new folder.
     pub(super) fn create(run_as: RunAs) -> Result<ServerFolder, PostgresError> {
         let temp = run_as.temp_folder();
         remove_left_overs(&temp);
@@ -49,7 +49,7 @@ impl ServerFolder {
     }
 }
 
-/// Best effort: skips folders of other users and of running servers.
+/// Removes leftover folders, as far as possible. Skips the folders of other users and of running servers.
 fn remove_left_overs(temp: &Path) {
     for entry in fs::read_dir(temp).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
@@ -60,14 +60,15 @@ fn remove_left_overs(temp: &Path) {
 }
 
 fn is_left_over(folder: &Path) -> bool {
-    // Without a readable lock, the folder is being created right now or belongs to another user.
+    // If the lock file cannot be read, the folder is still being created or belongs to another user.
     let Ok(lock) = File::open(folder.join("lock")) else {
         return false;
     };
     lock.try_lock().is_ok() && !server_runs(&folder.join("data"))
 }
 
-/// Whether the process named in postmaster.pid is alive. A reused process id only delays the removal.
+/// Whether the process in postmaster.pid is alive. If another process now has that id, the only effect is that the
+/// folder is removed later.
 fn server_runs(data: &Path) -> bool {
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let pid = pid_file.lines().next().and_then(|line| line.trim().parse().ok());

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Maximum time for initdb, and for a start.
+/// Maximum time for initdb, and for the server to become ready.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Everything needed to start the server repeatedly on the same data.
@@ -25,7 +25,7 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Creates the data folder. `password` is the superuser's.
+    /// Creates the data folder. `password` becomes the superuser's password.
     pub(super) async fn initdb(&self, password: &str) -> Result<(), PostgresError> {
         let file = self.folder.path().join("password");
         self.write_password(&file, password).map_err(|e| PostgresError::io("write", &file, e))?;
@@ -68,13 +68,13 @@ impl Launcher {
         Ok(server)
     }
 
-    /// Writes the password so that only the server's user can read it; initdb runs as that user.
+    /// Writes the password to a file that only the server's user can read. initdb runs as that user.
     fn write_password(&self, file: &Path, password: &str) -> io::Result<()> {
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(password.as_bytes())?;
         self.run_as.own(file)
     }
 
-    /// A command that runs a server program with an empty environment, which excludes the caller's PG… variables.
+    /// A command that runs a server program. Its environment has only PATH, and none of the caller's PG… variables.
     fn command(&self, program: &str) -> Result<Command, PostgresError> {
         let log = self.folder.log();
         let open = || File::options().create(true).append(true).open(&log);
@@ -95,7 +95,7 @@ impl Launcher {
 
     fn spawn(&self, command: Command) -> Result<Process, PostgresError> {
         let program = command.get_program().to_owned();
-        // SIGQUIT is the immediate shutdown: nobody needs the data once the sandbox is dead.
+        // SIGQUIT makes Postgres shut down immediately. Nobody needs the data after the sandbox has died.
         Process::spawn(command, Signal::SIGQUIT).map_err(|e| PostgresError::io("start", Path::new(&program), e))
     }
 
@@ -107,7 +107,7 @@ impl Launcher {
     }
 }
 
-/// Loopback only, no socket file, UTC, and enough connections for many tests at once.
+/// The server's settings: loopback only, no socket file, UTC, and enough connections for many concurrent tests.
 fn settings(port: u16, durability: Durability) -> Vec<String> {
     let mut settings = vec![
         format!("port={port}"),
@@ -124,8 +124,8 @@ fn settings(port: u16, durability: Durability) -> Vec<String> {
     settings
 }
 
-/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h). Line 1 is its pid, which
-/// distinguishes this server's file from one that a killed server left behind.
+/// Whether the server has written `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h). The pid in line
+/// 1 distinguishes this server's file from a file that a killed server left behind.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();

@@ -1,6 +1,6 @@
-//! A Postgres server that starts in a second and stops with its owner. `cargo dev` and every test with a database use
-//! it. It listens on loopback only. Its superuser has a random password, so that other users of the machine cannot read
-//! the data.
+//! A Postgres server that starts in a second and stops when it is dropped. `cargo dev` and every test with a database
+//! use such a server. The server listens on loopback only. Its superuser has a random password, so that other users of
+//! the machine cannot read the data.
 
 mod download;
 mod folder;
@@ -23,13 +23,13 @@ use std::{
     time::Duration,
 };
 
-/// Why there is no server, or why an operation on it failed.
+/// Why the server could not be started, or why an operation on the server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
-    /// A file or program could not be used.
+    /// An operation on a file or folder failed, a program could not be started, or no free port was found.
     #[error("cannot {what} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation that failed, such as `create`.
         what: &'static str,
         /// The file, folder or program.
         path: PathBuf,
@@ -39,10 +39,11 @@ pub enum PostgresError {
     /// The current user is root, and there is no other user to run the server as.
     #[error("Postgres refuses to run as root, and there is no user named \"postgres\" or \"nobody\"")]
     NoOtherUser,
-    /// No server is installed, and the download failed.
+    /// The download failed. A server is downloaded if no installed one is new enough, or if
+    /// `SANDBOX_POSTGRES_DOWNLOAD=1` is set.
     #[error(
-        "no Postgres server ({OLDEST_POSTGRES} or newer) is installed, and downloading one failed: {0}; \
-         install one, for example: apt install postgresql"
+        "could not download a Postgres server: {0}; to use an installed server instead, install Postgres \
+         {OLDEST_POSTGRES} or newer (for example: apt install postgresql) and leave SANDBOX_POSTGRES_DOWNLOAD unset"
     )]
     Download(String),
     /// A server program exited, or did not become ready.
@@ -50,10 +51,10 @@ pub enum PostgresError {
     Failed {
         /// `initdb` or `postgres`.
         program: &'static str,
-        /// Its last lines.
+        /// The last lines of the program's log.
         log: String,
     },
-    /// The server refused a statement.
+    /// The server cannot be reached, or a statement failed.
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
 }
@@ -68,13 +69,14 @@ impl PostgresError {
 /// Reports progress to the person at the terminal.
 pub(crate) type Announce = dyn Fn(&str) + Send + Sync;
 
-/// What a power cut may lose.
+/// Whether commits survive a power cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// Postgres's defaults: every commit is on disk.
     #[default]
     Stock,
-    /// Nothing is flushed to disk. Faster, and only for tests, which do not need their data afterwards.
+    /// Nothing is flushed to disk. This is faster, but suitable only for tests, which do not need their data
+    /// afterwards.
     Off,
 }
 
@@ -87,11 +89,11 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server with default durability: the newest installed one ([`OLDEST_POSTGRES`] or later), otherwise a
-    /// downloaded one. `SANDBOX_POSTGRES_DOWNLOAD=1` always uses the downloaded one.
+    /// Starts a server with default durability. Uses an installed server ([`OLDEST_POSTGRES`] or later), or a
+    /// downloaded one if none is installed or `SANDBOX_POSTGRES_DOWNLOAD=1` is set.
     ///
     /// # Errors
-    /// No server can be found or downloaded, or it does not start.
+    /// See [`PostgresError`].
     pub async fn start() -> Result<Postgres, PostgresError> {
         Postgres::start_with(Durability::Stock).await
     }
@@ -130,7 +132,7 @@ impl Postgres {
         self.process().pid()
     }
 
-    /// Stops the server like a crash (immediate shutdown). The data is kept.
+    /// Stops the server as a crash would (immediate shutdown). The data is kept.
     pub async fn halt(&self) {
         let process = self.process();
         process.signal(Signal::SIGQUIT);
@@ -147,7 +149,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Freezes the process that accepts connections (SIGSTOP). Open sessions continue; new connections get no answer.
+    /// Freezes the process that accepts connections (SIGSTOP). Open sessions continue; new connections get no response.
     pub fn freeze(&self) {
         self.process().signal(Signal::SIGSTOP);
     }
@@ -205,7 +207,8 @@ async fn find_programs(announce: &Announce) -> Result<ServerPrograms, PostgresEr
     download::downloaded(announce).await
 }
 
-/// Starts the server on a free port. Retries with another port, because another process may take the port first.
+/// Starts the server on a free port. If the server does not start, tries another port, because another process may have
+/// taken the first one.
 async fn start_on_a_free_port(launcher: &Launcher) -> Result<(u16, Process), PostgresError> {
     let mut attempts_left = 5;
     loop {

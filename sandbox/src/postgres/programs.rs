@@ -1,4 +1,4 @@
-//! Finds the Postgres server programs of this machine.
+//! Finds the Postgres server programs that are installed on this machine.
 
 use super::Announce;
 use std::{
@@ -18,7 +18,8 @@ pub(super) struct ServerPrograms {
 }
 
 impl ServerPrograms {
-    /// The first installed server that is new enough. If all installed servers are too old, announces the first of them.
+    /// Returns the first installed server that is new enough. If servers are installed but all are too old, announces
+    /// the version and the folder of the first one.
     pub(super) fn installed(announce: &Announce) -> Option<ServerPrograms> {
         let found: Vec<_> = candidates().iter().filter_map(|folder| ServerPrograms::in_folder(folder).ok()).collect();
         let new_enough = found.iter().find(|programs| programs.major >= OLDEST_POSTGRES);
@@ -29,16 +30,16 @@ impl ServerPrograms {
         new_enough.cloned()
     }
 
-    /// The programs in `folder`, if both exist and run.
+    /// The programs in `folder`, if both exist and `postgres` reports its version.
     pub(super) fn in_folder(folder: &Path) -> io::Result<ServerPrograms> {
-        // On some systems, PATH has only symlinks to individual programs. The files that they need are next to the symlink's
-        // target.
+        // On some systems, the folders in PATH contain only symlinks to individual programs. The files that a program
+        // needs are next to the symlink's target.
         let postgres = folder.join("postgres").canonicalize()?;
         let folder = postgres.parent().unwrap_or(folder).to_owned();
         folder.join("initdb").metadata()?;
         let output = Command::new(&postgres).arg("--version").output()?;
         let major = major_version(&String::from_utf8_lossy(&output.stdout))
-            .ok_or_else(|| io::Error::other("postgres --version printed no version"))?;
+            .ok_or_else(|| io::Error::other("`postgres --version` printed no version"))?;
         Ok(ServerPrograms { folder, major })
     }
 
@@ -47,7 +48,8 @@ impl ServerPrograms {
     }
 }
 
-/// Most specific places first; within a place, newest version first.
+/// The folders to search, in this order: the folders with a version number in their path (newest version first), the
+/// folder that `pg_config` reports, the folders in PATH, and the default folder of a server built from source.
 fn candidates() -> Vec<PathBuf> {
     let mut folders = versioned_folders();
     folders.extend(from_pg_config());
@@ -56,7 +58,7 @@ fn candidates() -> Vec<PathBuf> {
     folders
 }
 
-/// The folder of each major version: Debian, Red Hat, Homebrew on ARM and Intel.
+/// The folders with a version number in their path, as on Debian, Red Hat, and Homebrew (ARM and Intel).
 fn versioned_folders() -> Vec<PathBuf> {
     let places = [
         ("/usr/lib/postgresql", ""),
@@ -84,7 +86,7 @@ fn from_pg_config() -> Option<PathBuf> {
     (!folder.trim().is_empty()).then(|| folder.trim().into())
 }
 
-/// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` is 15.
+/// Reads the major version, such as 15 from `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
 fn major_version(output: &str) -> Option<u32> {
     let version = output.split_once("(PostgreSQL)")?.1.trim_start();
     let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;

@@ -1,4 +1,5 @@
-//! The user that servers run as. Postgres refuses to run as root, so root runs it as another user.
+//! The user that servers run as. Postgres refuses to run as root. If the current user is root, servers run as another
+//! user.
 
 use nix::unistd::{Gid, Uid, User, chown};
 use std::{
@@ -22,7 +23,8 @@ impl RunAs {
         Uid::effective().is_root()
     }
 
-    /// As root: `postgres` if that user exists, otherwise `nobody` if that user exists.
+    /// Chooses the current user. As root, chooses `postgres` or, if there is no such user, `nobody`. Returns
+    /// `None` if neither exists.
     pub(crate) fn choose() -> Option<RunAs> {
         if !RunAs::other_user_needed() {
             return Some(RunAs::Ourselves);
@@ -40,7 +42,7 @@ impl RunAs {
         }
     }
 
-    /// Gives a file or folder to this user.
+    /// Makes this user the owner of a file or folder.
     pub(crate) fn own(self, path: &Path) -> std::io::Result<()> {
         match self {
             RunAs::Ourselves => Ok(()),
@@ -48,7 +50,7 @@ impl RunAs {
         }
     }
 
-    /// A temporary folder that this user can enter.
+    /// The folder in which to create temporary folders. This user can access it.
     pub(crate) fn temp_folder(self) -> PathBuf {
         let ours = std::env::temp_dir();
         match self {

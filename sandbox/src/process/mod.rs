@@ -1,6 +1,6 @@
 //! Child processes that do not outlive this program. On Linux, this holds even if this program is killed. One thread,
-//! which never ends, starts all child processes, and each child has its own thread that reaps it. Postgres and the
-//! programs under test run this way.
+//! which never ends, starts all child processes. Each child has a separate thread that reaps it. Postgres and the
+//! programs under test are such child processes.
 
 mod orphan;
 
@@ -26,7 +26,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`. The child gets `orphan_signal` when this program dies.
+    /// Starts `command`. On Linux, the child gets `orphan_signal` when this program dies.
     pub(crate) fn spawn(mut command: Command, orphan_signal: Signal) -> io::Result<Process> {
         orphan::die_with_parent(&mut command, orphan_signal);
         let mut child = spawn_from_lasting_thread(command)?;
@@ -44,7 +44,7 @@ impl Process {
         self.pid
     }
 
-    /// Its exit status, if it has exited.
+    /// The exit status, if the process has exited.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         *self.exit.borrow()
     }
@@ -54,12 +54,12 @@ impl Process {
         if self.exit_status().is_none()
             && let Ok(pid) = i32::try_from(self.pid)
         {
-            // ESRCH: it exited just now.
+            // Ignore errors: `ESRCH` means that the process has just exited.
             kill(Pid::from_raw(pid), signal).ok();
         }
     }
 
-    /// Waits for it to exit.
+    /// Waits for the process to exit.
     pub(crate) async fn wait(&self) -> ExitStatus {
         let mut exit = self.exit.clone();
         match exit.wait_for(Option::is_some).await {
@@ -68,7 +68,8 @@ impl Process {
         }
     }
 
-    /// Waits for it to exit, without an async runtime, so that `Drop` can call this. Returns false after `timeout`.
+    /// Waits for the process to exit, without an async runtime, so that `Drop` can call this method. Returns false if
+    /// the process is still running after `timeout`.
     pub(crate) fn wait_blocking(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while self.exit_status().is_none() {
@@ -83,8 +84,9 @@ impl Process {
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// PR_SET_PDEATHSIG fires when the *thread* that forked ends. A test's thread or a runtime's thread would kill the
-/// child when it ends, so one thread that never ends forks all children.
+/// The kernel sends the PR_SET_PDEATHSIG signal when the *thread* that forked the child ends. If the thread of a test
+/// or of a runtime forked the child, the child would die with that thread. Therefore one thread that never ends forks
+/// all children.
 fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -97,7 +99,7 @@ fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
         orders
     });
     let (answer, result) = mpsc::channel();
-    let gone = || io::Error::other("the thread that starts processes is gone");
+    let gone = || io::Error::other("the thread that starts processes has ended");
     spawner.send((command, answer)).map_err(|_| gone())?;
     result.recv().map_err(|_| gone())?
 }

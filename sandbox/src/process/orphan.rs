@@ -1,5 +1,5 @@
-//! Makes a child die with its parent, even if the parent is killed with SIGKILL. This crate's only `unsafe` code
-//! is here: it runs between fork and exec.
+//! Makes a child die with its parent, even if the parent is killed with SIGKILL. This module contains the only `unsafe`
+//! code of this crate, a function that runs between fork and exec.
 
 use nix::sys::signal::Signal;
 use std::process::Command;
@@ -17,7 +17,7 @@ pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
     unsafe {
         command.pre_exec(move || {
             prctl::set_pdeathsig(signal)?;
-            // The parent may have died before the line above.
+            // The parent may have died before prctl was called.
             if getppid() != parent {
                 return Err(Errno::ESRCH.into());
             }
@@ -26,6 +26,7 @@ pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
     }
 }
 
-/// Other systems have no such call: a parent killed with SIGKILL leaves the child behind.
+/// Does nothing, because `PR_SET_PDEATHSIG` exists only on Linux. If the parent is killed with SIGKILL, the child
+/// survives.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn die_with_parent(_command: &mut Command, _signal: Signal) {}

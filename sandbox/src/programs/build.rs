@@ -1,5 +1,5 @@
-//! Builds the programs like `cargo build` at the workspace root: with the features that `cargo test --workspace`
-//! unifies, so that nothing is compiled twice.
+//! Builds the programs with `cargo build` at the workspace root. This selects the same features as
+//! `cargo test --workspace`, so that nothing is compiled twice.
 
 use super::ProgramError;
 use crate::process::Process;
@@ -12,8 +12,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Returns the path of each program by name. cargo's messages go to stderr: all messages if `visibly`, otherwise only
-/// errors.
+/// Returns the path of each program by name. cargo's messages go to stderr: all messages if `visibly` is true,
+/// otherwise only errors.
 pub(super) async fn build(visibly: bool) -> Result<HashMap<String, PathBuf>, ProgramError> {
     let (mut output, writer) = io::pipe().map_err(ProgramError::Cargo)?;
     let command = cargo(visibly, writer.into());
@@ -38,8 +38,8 @@ fn cargo(visibly: bool, output: Stdio) -> Command {
         .current_dir(workspace_root())
         .stdin(Stdio::null())
         .stdout(output);
-    // Remove what an outer `cargo run` or `cargo test` sets for its own package. Otherwise build scripts that read
-    // these variables run again, and everything that depends on them is compiled again.
+    // Remove the variables that an outer `cargo run` or `cargo test` sets for its package. Otherwise build scripts that
+    // read these variables run again, and everything that depends on them is compiled again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -61,7 +61,7 @@ pub(crate) fn workspace_root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// The program named in a `compiler-artifact` message.
+/// The name and the path of the program in a `compiler-artifact` message.
 fn executable(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
     let path = message.get("executable")?.as_str()?;

@@ -1,5 +1,6 @@
-//! Builds the programs and runs them as child processes with exactly the given settings, and follows their logs. They
-//! inherit no environment, no `.env` and no terminal. They are killed when their owner exits.
+//! Builds the programs, runs them as child processes with exactly the given settings, and follows their logs. The
+//! programs inherit no environment, no `.env` and no terminal. They are killed when they are dropped, and when this
+//! process exits.
 
 mod build;
 
@@ -29,10 +30,10 @@ pub enum ProgramError {
     /// cargo could not be run.
     #[error("cannot run cargo: {0}")]
     Cargo(io::Error),
-    /// The build failed; cargo has printed why on stderr.
-    #[error("the programs do not build")]
+    /// The build failed; cargo has printed the reason on stderr.
+    #[error("cargo cannot build the programs; see its messages on stderr")]
     Build,
-    /// The workspace builds, but has no such program.
+    /// The build succeeded, but the workspace has no such program.
     #[error("the workspace has no program {0}")]
     Missing(&'static str),
     /// The program could not be started.
@@ -43,17 +44,17 @@ pub enum ProgramError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The program exited too early.
-    #[error("{name} ended ({status}); its output:\n{output}")]
+    /// The program exited before it did what the caller waited for.
+    #[error("{name} exited ({status}); its output:\n{output}")]
     Ended {
         /// The program's name.
         name: String,
-        /// Its exit status.
+        /// The program's exit status.
         status: ExitStatus,
-        /// Its whole output.
+        /// The program's whole output.
         output: String,
     },
-    /// The program runs, but the expected line was not logged in time.
+    /// The program runs, but did not log the expected line within the time limit.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
@@ -61,9 +62,9 @@ pub enum ProgramError {
 /// The built programs of this workspace.
 #[derive(Debug)]
 pub struct Programs {
-    /// `magic-link-api`.
+    /// The path of `magic-link-api`.
     pub api: PathBuf,
-    /// `magic-link-worker`.
+    /// The path of `magic-link-worker`.
     pub worker: PathBuf,
 }
 
@@ -71,7 +72,8 @@ impl Programs {
     /// Builds the programs once per process, in the release profile if this crate was built in that profile.
     ///
     /// # Errors
-    /// The build fails; cargo's messages are on stderr.
+    /// cargo cannot be run, the build fails (cargo's messages are on stderr), or the workspace has no program with an
+    /// expected name.
     pub async fn build() -> Result<&'static Programs, ProgramError> {
         Programs::build_once(false).await
     }
@@ -96,7 +98,7 @@ fn find(built: &HashMap<String, PathBuf>, name: &'static str) -> Result<PathBuf,
     built.get(name).cloned().ok_or(ProgramError::Missing(name))
 }
 
-/// Called with each line of output.
+/// A function that is called with each line of a program's output.
 pub(crate) type Echo = Box<dyn Fn(&str) + Send>;
 
 /// A started program. Dropping it kills it.
@@ -110,8 +112,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `path` in an empty folder, with only PATH and these environment variables. `name` is for
-    /// messages.
+    /// Starts the program at `path` in an empty folder, with only PATH and these environment variables. `name` is used
+    /// in error messages.
     ///
     /// # Errors
     /// The program cannot be started.
@@ -154,13 +156,13 @@ impl Program {
         start().map_err(|source| ProgramError::Start { name: name.to_owned(), source })
     }
 
-    /// The address of its public listener. Waits up to 20 s for the line that logs it (with `LOG_FORMAT=json`: a message that
-    /// begins with `listening for`, and a field `address`).
+    /// The address of the program's public listener. Waits up to 20 s for the log line with the address: a line in JSON
+    /// (`LOG_FORMAT=json`) with a message that begins with `listening for`, and an `address` field.
     ///
     /// # Errors
-    /// The program exits first (with its output), or logs no such line.
+    /// The program exits first (the error contains its output), or logs no such line within 20 s.
     pub async fn address(&self) -> Result<SocketAddr, ProgramError> {
-        self.until("its `listening for` line", TIMEOUT, listening).await
+        self.until("a `listening for` line", TIMEOUT, listening).await
     }
 
     /// Waits for a line that contains `part`. A line that was logged before the call also counts.
@@ -172,7 +174,7 @@ impl Program {
         self.until(&wanted, timeout, |line| line.contains(part).then(|| line.to_owned())).await
     }
 
-    /// All lines so far, of stdout and stderr in the order of arrival.
+    /// All lines of stdout and stderr so far, in the order of arrival.
     pub fn log(&self) -> Vec<String> {
         self.log.all()
     }
@@ -207,7 +209,7 @@ impl Program {
         self.process.signal(Signal::SIGCONT);
     }
 
-    /// Waits for the program to exit and for the end of its output.
+    /// Waits for the program to exit, and then at most a second for the end of its output.
     pub async fn wait(&self) -> ExitStatus {
         let status = self.process.wait().await;
         let mut ended = self.output_ended.clone();
@@ -222,7 +224,7 @@ impl Program {
         timeout: Duration,
         found: impl Fn(&str) -> Option<R>,
     ) -> Result<R, ProgramError> {
-        let wanted = format!("{wanted} of {}", self.name);
+        let wanted = format!("{wanted} in the output of {}", self.name);
         let in_log = |lines: &[String]| lines.iter().find_map(|line| found(line));
         let seen = |lines: &[String]| format!("\n{}", lines.join("\n"));
         tokio::select! {
@@ -246,7 +248,7 @@ impl Drop for Program {
     }
 }
 
-/// Reads the program's output to its end on a thread, which outlives the runtime of a single test.
+/// Reads the program's output until it ends, on a thread that outlives the runtime of a single test.
 fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<watch::Receiver<bool>> {
     let (tell, ended) = watch::channel(false);
     thread::Builder::new().spawn(move || {
@@ -261,7 +263,7 @@ fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<wa
     Ok(ended)
 }
 
-/// How the message that logs a program's listener begins, in both programs.
+/// The beginning of the message that both programs log for each address that they listen on.
 const LISTENING: &str = "listening for ";
 
 fn listening(line: &str) -> Option<SocketAddr> {
@@ -278,7 +280,7 @@ mod tests {
     use super::listening;
 
     #[test]
-    fn the_address_is_read_from_the_listening_line_only() {
+    fn the_address_is_read_only_from_the_listening_line() {
         let line = r#"{"level":"INFO","fields":{"message":"listening for requests","address":"127.0.0.1:412"}}"#;
         assert_eq!(listening(line), "127.0.0.1:412".parse().ok());
         for other in [

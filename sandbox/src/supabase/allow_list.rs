@@ -22,7 +22,7 @@ impl AllowList {
             return address.is_loopback();
         }
         if target.host.chars().all(|c| c.is_ascii_digit()) {
-            // Many browsers read a decimal number as an IPv4 address.
+            // Many browsers interpret a decimal number as an IPv4 address.
             return false;
         }
         let without_fragment = redirect_to.split('#').next().unwrap_or_default();
@@ -35,7 +35,7 @@ impl AllowList {
 }
 
 /// Scheme, host and port as written. Go's url.Parse neither lower-cases the host nor drops a default port, so
-/// `https://Portal…` and `:443` do not match.
+/// `https://Portal.example` and `https://portal.example:443` do not match `https://portal.example`.
 struct PatternOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
@@ -55,7 +55,8 @@ impl<'a> PatternOrigin<'a> {
         (!host.is_empty()).then_some(PatternOrigin { scheme, host, port })
     }
 
-    /// SITE_URL allows every URL with its own scheme, host and port. On loopback, any port is allowed.
+    /// SITE_URL allows every URL with the same scheme, host and port. If its host is a loopback host, any port is
+    /// allowed.
     fn is_home_of(&self, target: &PatternOrigin<'_>) -> bool {
         let same_host = self.scheme == target.scheme && self.host == target.host;
         same_host && (self.port == target.port || self.is_loopback())
@@ -70,13 +71,13 @@ impl<'a> PatternOrigin<'a> {
     }
 }
 
-/// Whether a URL stays on this machine.
+/// Whether a URL points to this machine.
 pub(super) fn is_loopback_url(url: &str) -> bool {
     PatternOrigin::of(url).is_some_and(|origin| origin.is_loopback() || origin.host.ends_with(".localhost"))
 }
 
-/// gobwas/glob with the separators `.` and `/`: `*` and `?` do not match a separator, `**` does, and a backslash makes
-/// the next character literal. Character classes and alternatives are not implemented.
+/// Matches as gobwas/glob does with the separators `.` and `/`: `*` and `?` do not match a separator, `**` does, and a
+/// backslash makes the next character literal. Character classes and alternatives are not implemented.
 fn glob(pattern: &[char], text: &[char]) -> bool {
     match pattern {
         [] => text.is_empty(),
@@ -110,7 +111,7 @@ mod tests {
         }
     }
 
-    /// Measured with a real server: which forms of the callback each entry allows.
+    /// The forms of the callback URL that each entry allows, as observed on a real server.
     #[test]
     fn entries_allow_what_a_real_server_allows() {
         let forms = ["", "?next=%2Fprojects%2F42", "?next=%2Fa.b%2Fc", "?next=/projects/42"];

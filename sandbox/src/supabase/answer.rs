@@ -1,15 +1,16 @@
-//! Supabase Auth's answers: JSON as Go encodes it, and errors in two shapes (internal/api/errors.go, apiversions.go).
+//! Supabase Auth's responses: JSON as Go encodes it, and errors in two formats (internal/api/errors.go,
+//! apiversions.go).
 
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Value, json};
 
-/// An error, independent of the shape in which it is sent.
+/// An error, independent of the format in which it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AuthError {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
-    /// Whether a hook caused it. Such an error has no `x-sb-error-code`.
+    /// Whether a hook caused the error. Such an error has no `x-sb-error-code` header.
     pub(super) from_hook: bool,
 }
 
@@ -23,7 +24,7 @@ impl AuthError {
     }
 }
 
-/// The error shape that the client requested.
+/// The error format that the client requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiVersion {
     Initial,
@@ -64,13 +65,14 @@ pub(super) fn error(error: &AuthError, version: ApiVersion) -> Response {
     response
 }
 
-/// Escapes HTML characters as Go's encoder does, so that a client that searches the body instead of parsing it fails.
+/// A JSON response. HTML characters are escaped as Go's encoder escapes them, so that a client fails if it searches the
+/// body instead of parsing it.
 pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response {
     let body = body.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
     Response::builder().status(status).content_type("application/json").header("vary", "Origin").body(body)
 }
 
-/// Supabase's usual body for a status, for faults without a body.
+/// The body that Supabase usually sends with this status. Used for faults without a body.
 pub(super) fn usual_body(status: u16) -> String {
     let (code, message) = match status {
         401 => ("no_authorization", "This endpoint requires a valid Bearer token"),

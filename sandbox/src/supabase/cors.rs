@@ -1,6 +1,6 @@
-//! CORS: pages from any origin may call the stand-in. Without a gateway, the real server allows only the headers that it knows,
-//! and `apikey` is not one of them (internal/api/api.go, cors.New). The hosted product's gateway allows every header (measured;
-//! it is the gateway's plugin `cors`).
+//! CORS: pages from any origin may call the stand-in. Without a gateway, the real server allows only certain request
+//! headers, and `apikey` is not among them (internal/api/api.go, cors.New). The hosted product's gateway allows every
+//! header (observed; the gateway's `cors` plugin does this).
 
 use poem::{
     Endpoint, Request, Response,
@@ -19,8 +19,8 @@ const KNOWN_HEADERS: [&str; 8] = [
 ];
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Answers preflights, and lets pages from any origin read the other answers. The answers that faults send also have these
-/// headers, as with a real gateway.
+/// Answers preflights, and lets pages from any origin read the other responses. Responses from faults also have
+/// the CORS headers, as they would behind a real gateway.
 pub(super) async fn allow_pages<E>(has_gateway: bool, routes: &E, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,
@@ -43,7 +43,7 @@ where
     Ok(response)
 }
 
-/// The answer to a refused preflight has no CORS header, so the browser does not send the request.
+/// The response to a refused preflight has no CORS header, so the browser does not send the request.
 fn preflight(has_gateway: bool, method: &str, asked: &HeaderMap) -> Response {
     let mut response = Response::builder()
         .status(StatusCode::NO_CONTENT)

@@ -11,14 +11,14 @@ use super::{
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Map, Value, json};
 
-/// The parts of a request apart from its body.
+/// What the stand-in reads from a request's headers and query.
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) version: ApiVersion,
     authorization: Option<String>,
     apikey: Option<String>,
     is_form: bool,
-    /// From the header `redirect_to`, otherwise from the query.
+    /// The redirect in the `redirect_to` header or, if that header is missing or empty, in the query.
     redirect_to: String,
     referer: String,
 }
@@ -41,7 +41,8 @@ impl RequestHead {
     }
 }
 
-/// Checks the gateway's rules, the credentials and the body, and creates the link, in the same order as the real server.
+/// Checks the gateway's rules, the credentials and the body, in the same order as the real server, and then creates the
+/// link.
 pub(super) fn respond(auth: &mut AuthState, head: &RequestHead, body: &[u8]) -> Response {
     if let Some(refused) = gateway(&auth.settings, head) {
         return refused;
@@ -121,7 +122,7 @@ fn generate(auth: &mut AuthState, head: &RequestHead, link: &LinkRequest) -> Res
     Ok(fields)
 }
 
-/// The verification type for the answer, and the kind of token to make.
+/// Returns the verification type for the response, and the kind of token to create.
 fn kind_of_link(
     requested: &str,
     known: bool,
@@ -129,7 +130,7 @@ fn kind_of_link(
 ) -> Result<(&'static str, TokenKind), AuthError> {
     match requested {
         "magiclink" if known => Ok(("magiclink", TokenKind::Recovery)),
-        // A magic link for an address without an account is a sign-up.
+        // If the address has no account, a request for a magic link signs up a new user.
         "magiclink" => Ok(("signup", TokenKind::Confirmation)),
         "recovery" if known => Ok(("recovery", TokenKind::Recovery)),
         "recovery" => Err(AuthError::new(StatusCode::NOT_FOUND, "user_not_found", "User with this email not found")),
@@ -150,7 +151,8 @@ fn hook_refusal(status: u16, message: &str) -> AuthError {
     }
 }
 
-/// The first candidate that the allow list allows: body, header or query, Referer. If there is none, SITE_URL.
+/// Returns the first redirect that the allow list allows. Tries the body's `redirect_to`, then that of the header or
+/// query, and then the `Referer` header. If none of them is allowed, returns SITE_URL.
 fn redirect(allow_list: &AllowList, head: &RequestHead, link: &LinkRequest) -> String {
     [&link.redirect_to, &head.redirect_to, &head.referer]
         .into_iter()

@@ -4,7 +4,7 @@ use super::answer::AuthError;
 use poem::http::StatusCode;
 use serde_json::{Map, Value};
 
-/// The fields that the stand-in uses. It ignores unknown fields. A missing field is empty.
+/// The fields that the stand-in uses. A missing field is empty. Unknown fields are ignored.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LinkRequest {
     pub(super) kind: String,

@@ -1,8 +1,8 @@
-//! Asks the stand-in whether a link's token still signs in, without using the token.
+//! Checks whether a link's token still works, without using it up.
 
 use super::State;
 
-/// The tokens of one stand-in. Clones ask the same stand-in.
+/// The link tokens of one stand-in. Clones share them.
 #[derive(Clone)]
 pub struct LinkTokens(pub(super) State);
 

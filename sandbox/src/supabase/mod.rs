@@ -1,6 +1,7 @@
-//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`, `GET /auth/v1/user`,
-//! `POST /auth/v1/logout` and `GET /auth/v1/health`, with the answers of a real server (supabase/auth v2.196). All state is in
-//! memory. Faults from `/_sandbox/faults` apply to generate_link; tests make `/verify` fail through `verify_faults`.
+//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`,
+//! `GET /auth/v1/user`, `POST /auth/v1/logout` and `GET /auth/v1/health`. It responds like a real server
+//! (supabase/auth v2.196). All state is in memory. Faults from `/_sandbox/faults` apply to generate_link. To make
+//! `/verify` fail, tests use `verify_faults`.
 
 mod allow_list;
 mod answer;
@@ -45,7 +46,7 @@ use users::Users;
 /// A call to generate_link.
 #[derive(Clone, Debug)]
 pub struct LinkCall {
-    /// When it arrived.
+    /// When the call arrived.
     pub at: SystemTime,
     /// The body's `type`.
     pub kind: String,
@@ -53,22 +54,22 @@ pub struct LinkCall {
     pub email: String,
     /// The body's `redirect_to`.
     pub redirect_to: String,
-    /// The header `User-Agent`.
+    /// The `User-Agent` header.
     pub user_agent: Option<String>,
-    /// The header `Referer`, which could become the redirect.
+    /// The `Referer` header, which Supabase may use as the redirect URL.
     pub referer: Option<String>,
-    /// The header `X-Supabase-Api-Version`.
+    /// The `X-Supabase-Api-Version` header.
     pub api_version: Option<String>,
     /// Whether there was an `apikey` header.
     pub apikey_present: bool,
-    /// The status that resulted when the stand-in carried out the call. `None` if a fault prevented the stand-in from
-    /// carrying out the call.
+    /// The status of the stand-in's own response, even if a fault replaced that response. `None` if a fault prevented
+    /// the stand-in from carrying out the call.
     pub carried_out: Option<u16>,
-    /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
+    /// The status of the response that was sent. `None` if no response has been sent.
     pub answered: Option<u16>,
 }
 
-/// A GET to `/verify`: somebody opened a link, or tried a token that belongs to no link.
+/// A GET to `/verify`: a link was opened, or a token that belongs to no link was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyCall {
     /// The path, such as `/auth/v1/verify`.
@@ -86,11 +87,11 @@ pub struct VerifyCall {
 /// A POST to `/verify`: a portal sends a code, or its back end sends a token hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyPost {
-    /// The header `X-Forwarded-For`.
+    /// The `X-Forwarded-For` header.
     pub forwarded_for: Option<String>,
-    /// The header `Sb-Forwarded-For`.
+    /// The `Sb-Forwarded-For` header.
     pub sb_forwarded_for: Option<String>,
-    /// The header `apikey`.
+    /// The `apikey` header.
     pub apikey: Option<String>,
 }
 
@@ -99,12 +100,12 @@ pub struct VerifyPost {
 pub struct Outcome {
     /// `signed_in`, or Supabase's error code, such as `otp_expired`.
     pub code: String,
-    /// Where the browser is sent, without the fragment that contains the tokens.
+    /// The URL to which the browser is sent, without the fragment that contains the tokens.
     pub redirect_to: String,
 }
 
 impl Outcome {
-    /// Whether the link signed somebody in.
+    /// Whether the link signed its user in.
     pub fn signed_in(&self) -> bool {
         self.code == "signed_in"
     }
@@ -137,7 +138,7 @@ impl State {
 pub struct SupabaseAuth {
     server: Server,
     state: State,
-    /// The client that opens links.
+    /// The client with which tests open links.
     browser: Client,
 }
 
@@ -145,7 +146,7 @@ impl SupabaseAuth {
     /// Starts the stand-in on the current runtime.
     ///
     /// # Errors
-    /// The address is taken, or reqwest cannot build a client.
+    /// The stand-in cannot listen on the address, or reqwest cannot build a client.
     pub async fn start(mut settings: SupabaseSettings) -> io::Result<SupabaseAuth> {
         let listener = TcpListener::bind(settings.listen).await?;
         if settings.external_url.is_empty() {
@@ -165,13 +166,13 @@ impl SupabaseAuth {
         Ok(SupabaseAuth { server, state, browser: http::client().map_err(io::Error::other)? })
     }
 
-    /// Its base URL, for SUPABASE_URL.
+    /// The base URL of the stand-in, for SUPABASE_URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// How many check calls there were: calls to generate_link without a type, which the worker makes to test Supabase.
-    /// They are not in the journal.
+    /// The number of check calls: calls to generate_link without a type, with which the worker tests Supabase. They are
+    /// not in the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)
     }
@@ -184,12 +185,12 @@ impl SupabaseAuth {
     /// Waits up to 20 s until at least this many calls have arrived, answered or not.
     ///
     /// # Errors
-    /// There were fewer.
+    /// Fewer calls arrived in that time.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<LinkCall>, TimedOut> {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// The faults of generate_link.
+    /// The faults that apply to generate_link.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
@@ -204,13 +205,13 @@ impl SupabaseAuth {
         self.state.verify_posts.all()
     }
 
-    /// The faults of `/auth/v1/verify`, for GET and POST. A fault with an address never applies, because a link contains no
-    /// address.
+    /// The faults that apply to `/auth/v1/verify`, for GET and POST. A fault for only one address never applies to
+    /// these calls.
     pub fn verify_faults(&self) -> &Faults {
         &self.state.verify_faults
     }
 
-    /// Returns a handle that checks whether a link still signs in, without using the link.
+    /// Returns a handle that checks whether a link still works, without using it up.
     pub fn link_tokens(&self) -> LinkTokens {
         LinkTokens(self.state.clone())
     }
@@ -220,7 +221,7 @@ impl SupabaseAuth {
         self.state.with(|auth| auth.users.all())
     }
 
-    /// Creates an account with an unconfirmed address, like a sign-up.
+    /// Creates an account with an unconfirmed address, as a sign-up does.
     pub fn add_user(&self, email: &str) {
         self.state.with(|auth| {
             auth.users.create(&email.to_lowercase(), serde_json::Map::new());
@@ -235,12 +236,12 @@ impl SupabaseAuth {
         });
     }
 
-    /// Bans a user for a day. Links are still made, but do not work. Creates the account if it does not exist.
+    /// Bans a user for a day. Links can still be created, but do not work. Creates the account if it does not exist.
     pub fn ban(&self, email: &str) {
         self.ban_until(email, Utc::now() + TimeDelta::days(1));
     }
 
-    /// Bans a user until a time, which may be in the past. Creates the account if it does not exist.
+    /// Bans a user until the given time, which may be in the past. Creates the account if it does not exist.
     pub fn ban_until(&self, email: &str, until: DateTime<Utc>) {
         self.add_confirmed_user(email);
         self.state.with(|auth| {
@@ -250,17 +251,17 @@ impl SupabaseAuth {
         });
     }
 
-    /// Makes all existing links too old to work.
+    /// Makes all existing links and codes expire.
     pub fn expire_links(&self) {
         self.state.with(|auth| auth.users.expire_links());
     }
 
-    /// Changes the path of links that are made from now on.
+    /// Changes the path of links that are created from now on.
     pub fn set_verify_path(&self, path: &str) {
         self.state.with(|auth| path.clone_into(&mut auth.settings.verify_path));
     }
 
-    /// Changes the number of digits of the one-time codes that are made from now on (MAILER_OTP_LENGTH).
+    /// Changes the number of digits of the one-time codes that are created from now on (MAILER_OTP_LENGTH).
     pub fn set_otp_length(&self, digits: usize) {
         self.state.with(|auth| auth.settings.otp_length = digits);
     }
@@ -282,12 +283,12 @@ impl SupabaseAuth {
         self.state.with(|auth| auth.settings.hook_rejects = refusal);
     }
 
-    /// The one-time codes that work now. No log and no table may contain them.
+    /// The one-time codes that have not been used or replaced. No log and no table may contain them.
     pub fn live_codes(&self) -> Vec<String> {
         self.users().iter().flat_map(User::live_codes).map(str::to_owned).collect()
     }
 
-    /// The token hashes of the links that work now. No log and no table may contain them.
+    /// The token hashes of the links that have not been used or replaced. No log and no table may contain them.
     pub fn live_token_hashes(&self) -> Vec<String> {
         self.users().iter().flat_map(User::live_token_hashes).map(str::to_owned).collect()
     }
@@ -296,16 +297,16 @@ impl SupabaseAuth {
     /// Supabase's error code.
     ///
     /// # Errors
-    /// The stand-in does not answer.
+    /// The stand-in does not respond.
     pub async fn verify_code(&self, email: &str, code: &str) -> Result<String, reqwest::Error> {
         self.verify_by_post(&json!({"type": "email", "email": email, "token": code})).await
     }
 
-    /// Signs in with a token hash, as the back end of a portal does (`POST /verify`). Returns `signed_in`, or Supabase's
-    /// error code.
+    /// Signs in with a token hash, as the back end of a portal does (`POST /verify`). Returns `signed_in`, or
+    /// Supabase's error code.
     ///
     /// # Errors
-    /// The stand-in does not answer.
+    /// The stand-in does not respond.
     pub async fn verify_token_hash(&self, token_hash: &str) -> Result<String, reqwest::Error> {
         self.verify_by_post(&json!({"type": "email", "token_hash": token_hash})).await
     }
@@ -320,10 +321,10 @@ impl SupabaseAuth {
         Ok(body["error_code"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Opens a link as a browser does (GET, which uses it up), without following the redirect.
+    /// Opens a link as a browser does (with GET, which uses up the link), without following the redirect.
     ///
     /// # Errors
-    /// The link's server does not answer.
+    /// The link's server does not respond.
     pub async fn verify(&self, link: &str) -> Result<Outcome, reqwest::Error> {
         let answer = self.browser.get(link).send().await?;
         let header = |name: &str| {

@@ -1,4 +1,4 @@
-//! The page for a link whose callback is not on this machine. It contains no token.
+//! The page that is shown for a link whose callback is not on this machine. The page contains no token.
 
 use super::{answer::AuthError, users::User};
 use crate::html::escape;
@@ -6,12 +6,15 @@ use poem::{Response, http::StatusCode};
 
 const PAGE: &str = include_str!("page.html");
 
-/// Status 200 for a link that signed somebody in, 403 for one that did not.
+/// Shows the outcome. The status is 200 if the link signed its user in, otherwise 403.
 pub(super) fn show(outcome: &Result<User, AuthError>, redirect_to: &str) -> Response {
     let (status, name, title, what) = match outcome {
-        Ok(user) => {
-            (StatusCode::OK, "signed_in", "Signed in", format!("{} is signed in, and the link is used up.", user.email))
-        }
+        Ok(user) => (
+            StatusCode::OK,
+            "signed_in",
+            "Signed in",
+            format!("{} is signed in. The link will not work again.", user.email),
+        ),
         Err(error) => (StatusCode::FORBIDDEN, error.code, "This link did not sign you in", refusal(error)),
     };
     let page = PAGE

@@ -24,7 +24,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
             RouteMethod::new()
                 .get(on_body(state, verify_get))
                 .post(on_body(state, verify_post))
-                // poem would answer HEAD with the handler of GET, which uses up the link. The real server rejects HEAD.
+                // poem would handle HEAD like GET, which uses up the link. The real server rejects HEAD.
                 .head(make(|_| async { method_not_allowed() })),
         )
         .at("/user", RouteMethod::new().get(on_body(state, get_user)))
@@ -33,8 +33,8 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
     let has_gateway = state.with(|auth| auth.settings.gateway);
     Route::new()
         .nest("/auth/v1", auth)
-        // Links point here if `verify_path` is the real server's default. Nothing is served here, but the call is
-        // recorded so that tests can count it.
+        // Links point to this path if `verify_path` is the real server's default. Nothing is served at this path, but
+        // the calls are recorded so that tests can count them.
         .at("/verify", RouteMethod::new().get(on_body(state, verify_elsewhere)))
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
         .catch_error(|_: poem::error::NotFoundError| async { not_found() })
@@ -54,7 +54,7 @@ fn health() -> RouteMethod {
     }))
 }
 
-/// An endpoint that gets the state and the body.
+/// An endpoint that passes the state, the request and its body to `work`.
 fn on_body<F, Fut>(state: &State, work: F) -> impl Endpoint<Output = Response> + 'static
 where
     F: Fn(State, Request, Vec<u8>) -> Fut + Clone + Send + Sync + 'static,
@@ -76,7 +76,7 @@ where
 async fn make_link(state: State, request: Request, body: Vec<u8>) -> Response {
     let head = RequestHead::of(&request);
     let link = LinkRequest::parse(&body).unwrap_or_default();
-    // A call without a type is a check call.
+    // A call with an address but without a type is a check call.
     if link.kind.is_empty() && !link.email.is_empty() {
         state.checks.fetch_add(1, Ordering::Relaxed);
         return state.faults.around_check(|| state.with(|auth| generate_link::respond(auth, &head, &body))).await;

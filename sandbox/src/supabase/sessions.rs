@@ -1,5 +1,5 @@
-//! The sessions of people who have signed in, and their access tokens: JWTs (internal/tokens/service.go), signed with HS256 and
-//! a random key, so that nobody can forge a token.
+//! The sessions of people who have signed in, and their access tokens: JWTs (internal/tokens/service.go), signed with
+//! HS256 and a random key, so that nobody can forge a token.
 
 use super::{answer::AuthError, users::User};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,9 +18,9 @@ const LIFETIME_SECONDS: i64 = 3600;
 pub(super) struct Tokens {
     pub(super) access_token: String,
     pub(super) refresh_token: String,
-    /// Seconds from now.
+    /// Seconds until the access token expires.
     pub(super) expires_in: i64,
-    /// Unix time.
+    /// Unix time at which the access token expires.
     pub(super) expires_at: i64,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Session {
 /// All open sessions.
 pub(super) struct Sessions {
     key: [u8; 32],
-    /// The user's address by the session's id.
+    /// Maps each session's id to the user's address.
     open: HashMap<Uuid, String>,
 }
 
@@ -72,10 +72,11 @@ impl Sessions {
         Tokens { access_token: self.sign(&claims), refresh_token, expires_in: LIFETIME_SECONDS, expires_at }
     }
 
-    /// The session of an access token.
+    /// Returns the session that an access token belongs to.
     ///
     /// # Errors
-    /// The real server's errors (internal/api/auth.go): the token is not ours or is too old, or its session has ended.
+    /// The errors of the real server (internal/api/auth.go): the token was not created by this stand-in, the token has
+    /// expired, or the session has ended.
     pub(super) fn of_token(&self, access_token: &str) -> Result<Session, AuthError> {
         let claims = self.claims(access_token)?;
         let id = claims["session_id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
@@ -130,7 +131,7 @@ impl Sessions {
     }
 
     fn mac(&self, signed: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::new_from_slice(&self.key).expect("HMAC accepts keys of any length");
         mac.update(signed.as_bytes());
         mac
     }

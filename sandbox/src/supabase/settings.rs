@@ -1,4 +1,4 @@
-//! Settings of the stand-in.
+//! Settings of the stand-in for Supabase Auth.
 
 use super::allow_list::AllowList;
 use std::{
@@ -11,24 +11,24 @@ use std::{
 pub struct SupabaseSettings {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The key that may generate links.
+    /// The only key that may generate links.
     pub service_role_key: String,
-    /// A valid key that may not generate links: the answer is 403 `not_admin`.
+    /// A valid key that may not generate links. With this key, the response is 403 `not_admin`.
     pub anon_key: String,
-    /// Whether to act like the hosted product's gateway, which also requires the header `apikey`.
+    /// Whether to act like the hosted product's gateway, which also requires the `apikey` header.
     pub gateway: bool,
-    /// Where a link redirects to if its `redirect_to` is not allowed.
+    /// The URL to which a link redirects if its `redirect_to` is not allowed (SITE_URL).
     pub site_url: String,
-    /// Globs, one for each entry of URI_ALLOW_LIST.
+    /// The allowed redirects, as globs (URI_ALLOW_LIST).
     pub uri_allow_list: Vec<String>,
-    /// The origin of the links. If empty, the stand-in's own address.
+    /// The origin of the links. If it is empty, the links have the stand-in's own address.
     pub external_url: String,
     /// The path of the links (MAILER_URLPATHS_*). The stand-in serves only `/auth/v1/verify`, like a gateway that
-    /// routes only `/auth/v1`: links with the real server's default, `/verify`, get a 404.
+    /// routes only `/auth/v1`: links with the real server's default path, `/verify`, get a 404.
     pub verify_path: String,
     /// How long a link works (MAILER_OTP_EXP).
     pub otp_exp: Duration,
-    /// Digits of the one-time code created with each link, 6 to 10 (MAILER_OTP_LENGTH).
+    /// Number of digits of the one-time code created with each link, 6 to 10 (MAILER_OTP_LENGTH).
     pub otp_length: usize,
     /// A before_user_created hook that rejects every new user with this status and message.
     pub hook_rejects: Option<(u16, String)>,

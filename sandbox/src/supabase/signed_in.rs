@@ -1,5 +1,5 @@
-//! `GET /user` and `POST /logout`, for people who have signed in (internal/api/user.go, logout.go). A gateway requires a key in
-//! `apikey`, which may be the public key. The access token identifies the caller.
+//! `GET /user` and `POST /logout`, for people who have signed in (internal/api/user.go, logout.go). A gateway requires
+//! a key in `apikey`, which may be the public key. The access token identifies the caller.
 
 use super::{
     AuthState,
@@ -42,7 +42,7 @@ pub(super) fn logout(auth: &mut AuthState, request: &Request) -> Response {
     }
 }
 
-/// The session of the Bearer token, unless its user is banned.
+/// Returns the session that the Bearer token belongs to, or an error if the session's user is banned.
 fn session(auth: &mut AuthState, request: &Request) -> Result<Session, AuthError> {
     let header = request.header("authorization").unwrap_or_default();
     let token = header.strip_prefix("Bearer ").ok_or_else(|| {

@@ -1,5 +1,6 @@
-//! The stand-in's users and their live tokens, at most one of each kind. Using a token also invalidates the token of the other
-//! kind, with one exception: after a confirmation, the code of a recovery still works (models/one_time_token.go; measured).
+//! The stand-in's users and their live tokens, at most one of each kind per user. Using a token also invalidates the
+//! user's token of the other kind, with one exception: after a confirmation, the recovery code still works
+//! (models/one_time_token.go; also observed).
 
 use super::answer::AuthError;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -22,11 +23,11 @@ pub struct User {
     pub email: String,
     /// When the account was created.
     pub created_at: DateTime<Utc>,
-    /// When the address was confirmed: at the first sign-in, or when the account was created as confirmed.
+    /// When the address was confirmed: at the first sign-in, or when the account was created with a confirmed address.
     pub confirmed_at: Option<DateTime<Utc>>,
     /// When the user last signed in, with a link or a code.
     pub last_sign_in_at: Option<DateTime<Utc>>,
-    /// When the user's ban ends. Links of a banned user do not work.
+    /// When the user's ban ends. A banned user's links do not work.
     pub banned_until: Option<DateTime<Utc>>,
     metadata: Map<String, Value>,
     updated_at: DateTime<Utc>,
@@ -35,7 +36,7 @@ pub struct User {
     recovery: TokenSlot,
 }
 
-/// The newest token of a kind, and when it was made.
+/// A user's newest token of a kind, and when it was created.
 #[derive(Clone, Debug, Default)]
 struct TokenSlot {
     token: Option<Token>,
@@ -57,7 +58,7 @@ impl TokenSlot {
     }
 }
 
-/// The proof with which somebody signs in.
+/// A credential with which a user signs in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Proof<'a> {
     /// The hash that a link contains.
@@ -85,7 +86,7 @@ impl TokenKind {
     }
 }
 
-/// A newly made token.
+/// A token: the one-time code for a person to type, and the hash that the link contains.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) otp: String,
@@ -120,7 +121,7 @@ impl User {
         token
     }
 
-    /// The one-time codes that work now.
+    /// The one-time codes that have not been used or replaced.
     pub(super) fn live_codes(&self) -> impl Iterator<Item = &str> {
         [&self.confirmation, &self.recovery]
             .into_iter()
@@ -128,7 +129,7 @@ impl User {
             .map(|token| token.otp.as_str())
     }
 
-    /// The token hashes of the links that work now.
+    /// The token hashes of the links that have not been used or replaced.
     pub(super) fn live_token_hashes(&self) -> impl Iterator<Item = &str> {
         [&self.confirmation, &self.recovery]
             .into_iter()
@@ -152,8 +153,8 @@ impl User {
         slot.takes(&self.email, proof, lifetime)
     }
 
-    /// Signs in, which uses up the token. A confirmation also invalidates the recovery link, but not its code. A recovery
-    /// also invalidates the link and the code of the confirmation.
+    /// Signs the user in, which uses up the token. A confirmation also invalidates the recovery link, but not its code.
+    /// A recovery also invalidates the confirmation link and its code.
     fn sign_in(&mut self, kind: TokenKind) {
         let now = Utc::now();
         self.confirmed_at.get_or_insert(now);
@@ -170,7 +171,7 @@ impl User {
         self.banned_until.is_some_and(|until| until > Utc::now())
     }
 
-    /// The user's fields in an answer (models/user.go).
+    /// The user's fields in a response (models/user.go).
     pub(super) fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         fields.insert("id".into(), json!(self.id.to_string()));
@@ -225,7 +226,7 @@ impl User {
 #[derive(Debug, Default)]
 pub(super) struct Users {
     by_email: BTreeMap<String, User>,
-    /// The owner of every token that was ever created, valid or not, by the token's hash.
+    /// Maps the hash of every token that was ever created, valid or not, to its owner's address.
     owners: HashMap<String, String>,
 }
 
@@ -238,7 +239,7 @@ impl Users {
         self.by_email.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
     }
 
-    /// Makes a new token of this kind, and a user if the address has none. The previous token of the kind stops
+    /// Creates a token of this kind, and a user if the address has none. The user's previous token of this kind stops
     /// working.
     pub(super) fn issue(
         &mut self,
@@ -252,7 +253,7 @@ impl Users {
         (&self.by_email[email], token)
     }
 
-    /// Whether a link with this token was ever made, even if it no longer works.
+    /// Whether a link with this token was ever created, even if the link no longer works.
     pub(super) fn have_issued(&self, hash: &str) -> bool {
         self.owners.contains_key(hash)
     }
@@ -270,7 +271,7 @@ impl Users {
         self.by_email.values().cloned().collect()
     }
 
-    /// Makes all existing links too old to work.
+    /// Makes all existing links and codes expire.
     pub(super) fn expire_links(&mut self) {
         for user in self.by_email.values_mut() {
             for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
@@ -281,8 +282,8 @@ impl Users {
         }
     }
 
-    /// Uses a token, which signs the user in. Wrong, used, superseded and expired tokens all get the same error and change
-    /// nothing.
+    /// Uses a token, which signs the user in. Wrong, used, superseded and expired tokens all get the same error and
+    /// change nothing.
     pub(super) fn use_token(
         &mut self,
         kinds: &[TokenKind],
@@ -321,7 +322,7 @@ fn go_time(time: DateTime<Utc>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         write!(text, "{byte:02x}").ok();
         text
     })

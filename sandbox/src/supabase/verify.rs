@@ -1,5 +1,5 @@
-//! `/verify` (internal/api/verify.go) uses a link. Browsers send GET, a portal's back end sends POST. Both consume the
-//! token.
+//! `/verify` (internal/api/verify.go), which signs a user in with a link or a one-time code. Browsers send GET, and
+//! portals send POST. A request that signs the user in uses up the token.
 
 use super::{
     AuthState,
@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// The header with the result of opening a link, unless the link has no type or no token. It is for tests, because the page that
-/// the answer redirects to may not exist.
+/// The response header with the result of opening a link. It is missing if the link has no type or no token. Tests read
+/// the result from this header, because the page that the response redirects to might not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
-/// Where the browser is or would be sent.
+/// The response header with the URL to which the browser is (or would be) redirected.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
 
 /// The query of a link. Missing parameters are empty.
@@ -52,7 +52,7 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
     if let Some(missing) = missing {
         return answer::error(&AuthError::validation(missing), ApiVersion::of(request));
     }
-    // Check again: the allow list may have changed since the link was made.
+    // Check again: the allow list may have changed since the link was created.
     let allow_list = auth.settings.allow_list();
     let redirect_to = Some(redirect_to).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
     let is_known = auth.users.have_issued(&hash);
@@ -60,9 +60,9 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
     send_browser(auth, &outcome, &redirect_to, &kind, is_known)
 }
 
-/// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
-/// this machine, so a page shows the result instead. A made-up token signs nobody in, so the answer to it is always a
-/// redirect.
+/// If the callback is on this machine, redirects to it with the session's tokens or the error in the URL, as the real
+/// server does. Any other redirect would carry the tokens off this machine, so a page shows the result instead. If the
+/// link's token is unknown, there are no session tokens to protect, and the response is always a redirect.
 fn send_browser(
     auth: &mut AuthState,
     outcome: &Result<User, AuthError>,
@@ -123,7 +123,7 @@ struct VerifyBody {
     redirect_to: String,
 }
 
-/// Handles a POST: a portal's back end sends a hash, or an address with its one-time code.
+/// Handles a POST: a portal sends a token hash, or an address with its one-time code.
 pub(super) fn post(auth: &mut AuthState, version: ApiVersion, body: &[u8]) -> Response {
     let session = parse_post(body).and_then(|body| {
         if body.token_hash.is_empty() { use_otp(auth, &body) } else { use_hash(auth, &body.r#type, &body.token_hash) }

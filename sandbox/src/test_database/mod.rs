@@ -1,5 +1,6 @@
-//! A test's own database. All tests with a database use it, directly or as part of their harness. It provides the URLs of all
-//! roles and the queries that tests need, and fails a test that ends with open jobs that it did not declare.
+//! The database of a single test. All tests with a database use [`TestDatabase`], directly or as part of their harness.
+//! It provides the URLs of all roles and the queries that tests need, and fails a test that ends with undeclared open
+//! jobs.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod open_jobs;
@@ -18,22 +19,23 @@ use tokio::time::timeout;
 
 use crate::{Postgres, Role, ServerAddress};
 
-/// Maximum number of connections for the test's own queries. They are opened when they are needed.
+/// Maximum number of connections for the test's own queries. Connections are opened when they are needed.
 const MAX_CONNECTIONS: u32 = 8;
 
-/// Maximum time for an idle connection to answer. After that, the connection is replaced.
+/// Maximum time for an idle connection to respond. If it takes longer, the connection is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A database that belongs to one test. Dropping it counts the open jobs.
 ///
 /// The test fails if it ends with open jobs. A test that leaves jobs open on purpose declares their number with
-/// [`expect_open_jobs`](Self::expect_open_jobs). A harness whose workers may still deliver at the end of the test calls
-/// [`require_finish`](Self::require_finish) first, and in its `finish` waits with [`until_open_jobs`](Self::until_open_jobs).
+/// [`expect_open_jobs`](Self::expect_open_jobs). If workers might still be delivering when a test ends, its harness
+/// calls [`require_finish`](Self::require_finish) at the start and [`until_open_jobs`](Self::until_open_jobs) in its
+/// `finish`.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// A pool for the test's own queries, as superuser.
     pub admin: PgPool,
-    /// The database's own server, if it has one. A test may stop this server.
+    /// The server, if no other test uses it. The test may stop this server.
     pub server: Option<Postgres>,
     address: ServerAddress,
     name: String,
@@ -61,7 +63,8 @@ impl TestDatabase {
         Self { admin, server: None, address: address.clone(), name: name.to_owned(), expected }
     }
 
-    /// The server that all tests of this process share, for a test that needs an unusual database. It must not be stopped.
+    /// The server that all tests of this process share, for a test that needs an unusual database. The server must not
+    /// be stopped.
     pub async fn shared_server() -> &'static Postgres {
         shared_server::shared_server().await
     }
@@ -81,14 +84,14 @@ impl TestDatabase {
         self.expect(ExpectedEnd::OpenJobs(count));
     }
 
-    /// Turns the check off. Use it for a measurement or a random run, where the number of open jobs is not known, and for a
-    /// test that has stopped its server.
+    /// Turns off the check for open jobs. Use this for a benchmark or a randomised test, where the number of open jobs
+    /// is not known, and for a test that has stopped its server.
     pub fn allow_any_open_jobs(&self) {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }
 
-    /// Fails the test if it ends before it has called `expect_open_jobs` or `allow_any_open_jobs`. Use it in a harness that
-    /// waits for its workers in `finish`.
+    /// Fails the test if it ends before it has called `expect_open_jobs` or `allow_any_open_jobs`. Use this in a
+    /// harness that waits for its workers in `finish`.
     #[must_use]
     pub fn require_finish(self) -> Self {
         self.expect(ExpectedEnd::Finish);
@@ -115,8 +118,8 @@ impl Drop for TestDatabase {
     }
 }
 
-/// A pool that connects when it is first used. An idle connection to a server that was restarted, or that is no longer the
-/// primary, is replaced.
+/// A pool that connects when it is first used. An idle connection to a server that was restarted, or that is no longer
+/// the primary, is replaced.
 fn connect(url: &str) -> PgPool {
     let options = url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().application_name("test");
     PgPoolOptions::new()

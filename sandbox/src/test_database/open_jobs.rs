@@ -9,7 +9,7 @@ use crate::JobRow;
 /// SQLSTATE of a query on a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// Maximum time to count. A lock that the test still holds must not keep the test from ending.
+/// Time limit for counting the open jobs. A lock that the test still holds must not keep the test from ending.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What must be true when a test ends.
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) enum ExpectedEnd {
     /// This number of jobs is open.
     OpenJobs(i64),
-    /// Nothing: the number does not matter to the test, or its harness has already checked it.
+    /// Any number of jobs may be open: the number does not matter to the test, or its harness has already checked it.
     AnyOpenJobs,
     /// The test has called its harness's `finish`.
     Finish,
@@ -33,7 +33,8 @@ pub struct SeenOpenJobs {
 }
 
 impl SeenOpenJobs {
-    /// Counts the open jobs, and returns them if there are more or fewer than expected. Without tables, there are no jobs.
+    /// Counts the open jobs. If the number is not the expected one, returns it with the oldest open jobs. If there are
+    /// no tables, the number is 0.
     pub(super) async fn unless(expected: i64, connection: &mut PgConnection) -> Result<Option<Self>, sqlx::Error> {
         let counted = sqlx::query_scalar("select count(*) from email_jobs_open").fetch_one(&mut *connection).await;
         let count = match counted {
@@ -55,20 +56,21 @@ impl SeenOpenJobs {
 
 /// Fails the test unless this number of jobs is open.
 ///
-/// It is called in `drop`, which cannot await, so it counts on a separate thread. The test's pool cannot be used there,
-/// because its connections belong to the test's runtime.
+/// This function is called in `drop`, which cannot await, so it counts on a separate thread. That thread cannot use the
+/// test's pool, because the pool's connections belong to the test's runtime.
 pub(super) fn assert_open_jobs(url: &str, expected: i64) {
     let counted = thread::scope(|scope| scope.spawn(|| count(url, expected)).join());
     match counted.unwrap_or_else(|panicked| panic::resume_unwind(panicked)) {
         Ok(None) => {}
         Ok(Some(seen)) => panic!(
-            "the test ends with {} open jobs and expects {expected}; if this is intended, call `expect_open_jobs`{}",
+            "open jobs at the end of the test: {} instead of {expected}; if this is intended, call \
+             `expect_open_jobs`{}",
             seen.count,
             seen.lines()
         ),
         Err(error) => panic!(
-            "the open jobs cannot be counted at the end of the test; if it stops the server, call `allow_any_open_jobs`: \
-             {error}"
+            "could not count the open jobs at the end of the test; if the test stops the server, call \
+             `allow_any_open_jobs`: {error}"
         ),
     }
 }

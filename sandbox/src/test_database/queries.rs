@@ -1,4 +1,4 @@
-//! What tests read and change in their database, as superuser. A failed query fails the test.
+//! The queries and statements that tests run in their database, as superuser. If a query fails, the test fails.
 
 use sqlx::{AssertSqlSafe, Decode, FromRow, Type, postgres::PgRow};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::{SeenOpenJobs, TestDatabase};
 use crate::{JobRow, StepRow, eventually};
 
 impl TestDatabase {
-    /// The only value of the only row of a query.
+    /// Runs a query that returns one row with one column, and returns the value.
     pub async fn scalar<T>(&self, query: &str) -> T
     where
         T: for<'r> Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres> + Send + Unpin,
@@ -15,7 +15,7 @@ impl TestDatabase {
         crate::scalar(&self.admin, query).await
     }
 
-    /// All rows of a query.
+    /// Runs a query, and returns all rows.
     pub async fn rows<Row>(&self, query: &str) -> Vec<Row>
     where
         Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -34,7 +34,7 @@ impl TestDatabase {
         JobRow::all(&self.admin).await
     }
 
-    /// The only job.
+    /// The only job in the database.
     pub async fn only_job(&self) -> JobRow {
         JobRow::only(&self.admin).await
     }
@@ -44,17 +44,17 @@ impl TestDatabase {
         JobRow::find(&self.admin, id).await
     }
 
-    /// The job of a request, if it has one.
+    /// The job that belongs to a request, if there is one.
     pub async fn find_by_request(&self, request_id: &str) -> Option<JobRow> {
         JobRow::find_by_request(&self.admin, request_id).await
     }
 
-    /// The steps of all jobs, in order.
+    /// The steps of all jobs, in the order in which they began.
     pub async fn steps(&self) -> Vec<StepRow> {
         StepRow::all(&self.admin).await
     }
 
-    /// Every row of every table as a line of JSON, for tests of what is stored. Bytes are in hexadecimal digits.
+    /// Every row of every table as a line of JSON, for tests that check what is stored. Bytes are shown in hexadecimal.
     pub async fn dump(&self) -> String {
         let tables =
             "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'";

@@ -1,4 +1,4 @@
-//! The `sandbox` program stops everything that it starts.
+//! Tests that the `sandbox` program stops everything that it starts, and tests of [`Program`].
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -14,7 +14,7 @@ fn shell(script: &str) -> Program {
     Program::spawn(Path::new("/bin/sh"), "sh", &[], &["-c", script]).unwrap()
 }
 
-/// Runs `sandbox database` with a shell command that prints its database URL and pid.
+/// Runs `sandbox database` with a shell script that first prints the database URL and the shell's pid.
 async fn with_database(script: &str) -> Program {
     let command = format!("echo url=$DATABASE_URL; echo pid=$$; {script}");
     let args = ["database", "--", "sh", "-c", &command];
@@ -37,7 +37,7 @@ fn children(of: u32) -> Vec<i32> {
 }
 
 async fn until_gone(pid: i32) {
-    // A zombie process no longer has a program.
+    // A zombie process still has a pid, but no longer an executable file.
     eventually("the end of the process", async || match std::fs::read_link(format!("/proc/{pid}/exe")) {
         Ok(program) => Err(program),
         Err(_) => Ok(()),
@@ -78,7 +78,7 @@ async fn a_terminated_sandbox_leaves_no_process_behind() {
 }
 
 #[tokio::test]
-async fn a_program_gets_its_own_settings_only_and_an_empty_folder() {
+async fn a_program_gets_only_its_own_settings_and_an_empty_folder() {
     let settings = [("ONLY".to_owned(), "this".to_owned())];
     let script = "env | sort; pwd; ls -A | wc -l";
     let program = Program::spawn(Path::new("/bin/sh"), "sh", &settings, &["-c", script]).unwrap();
@@ -90,7 +90,7 @@ async fn a_program_gets_its_own_settings_only_and_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn waiting_for_an_address_returns_it_or_the_output_of_the_program_that_exited() {
+async fn waiting_for_an_address_fails_with_the_output_if_the_program_exits() {
     let line = r#"{"fields":{"message":"listening for requests","address":"127.0.0.1:4123"}}"#;
     let up = shell(&format!("echo '{line}'; exec sleep 60"));
     assert_eq!(up.address().await.unwrap(), "127.0.0.1:4123".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Each kind of fault, as a client sees it and as the journal records it.
+//! Tests of each kind of fault: what the client gets, and what the journal records.
 
 use crate::mailgun::{mail, mailgun, send};
 use sandbox::{Fault, FaultKind, client};
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn a_status_fault_answers_without_carrying_out_as_many_calls_as_set() {
+async fn a_status_fault_applies_to_the_given_number_of_calls() {
     let mailgun = mailgun().await;
     mailgun.faults().add(Fault::status(500).times(2));
     mailgun.faults().add(Fault::answer(429, "slow down").header("Retry-After", "7"));
@@ -20,7 +20,7 @@ async fn a_status_fault_answers_without_carrying_out_as_many_calls_as_set() {
 }
 
 #[tokio::test]
-async fn status_after_accepts_the_mail_and_answers_an_error() {
+async fn a_status_after_fault_accepts_the_mail_and_returns_an_error() {
     let mailgun = mailgun().await;
     mailgun.faults().add(Fault::status_after(502));
     assert_eq!(send(&mailgun, &mail(&[])).await.unwrap().0, 502);
@@ -30,7 +30,7 @@ async fn status_after_accepts_the_mail_and_answers_an_error() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_is_an_error_and_no_status() {
+async fn a_cut_connection_is_an_error_without_a_status() {
     let mailgun = mailgun().await;
     for (kind, mails) in [(FaultKind::Cut, 0), (FaultKind::CutAfter, 1)] {
         mailgun.faults().add(kind);
@@ -43,7 +43,7 @@ async fn a_cut_connection_is_an_error_and_no_status() {
 }
 
 #[tokio::test]
-async fn a_hanging_call_ends_with_its_client() {
+async fn a_hanging_call_is_not_answered() {
     let mailgun = mailgun().await;
     for (kind, mails) in [(FaultKind::Hang, 0), (FaultKind::HangAfter, 1)] {
         mailgun.faults().add(kind);

@@ -1,4 +1,4 @@
-//! The mailbox page, read without scripts.
+//! Tests of the mailbox page without its scripts.
 
 use crate::mailgun::{mail, mailgun, send};
 use futures_util::StreamExt;
@@ -135,7 +135,7 @@ async fn a_stand_in_is_shown_as_broken_until_a_call_succeeds() {
 }
 
 #[tokio::test]
-async fn jobs_without_a_mail_are_listed_with_the_reason() {
+async fn jobs_whose_mail_has_not_been_sent_are_listed_with_the_reason() {
     let job = |state: &str, reason: Option<&str>| OpenJob {
         recipient: format!("{state}@example.com"),
         state: state.to_owned(),
@@ -155,10 +155,11 @@ async fn jobs_without_a_mail_are_listed_with_the_reason() {
     events.next().await.unwrap().unwrap();
     let page = page(&mailgun).await;
     for part in [
-        "<strong>retrying@example.com</strong> <span class=\"waits\">waiting, next try in <time class=\"countdown\" \
-         datetime=\"2026-01-02T03:04:05.000Z\">(at 03:04:05 UTC)</time>: Mailgun answered &lt;500&gt;.</span>",
+        "<strong>retrying@example.com</strong> <span class=\"waits\">waiting, next attempt in <time \
+         class=\"countdown\" datetime=\"2026-01-02T03:04:05.000Z\">(at 03:04:05 UTC)</time>: Mailgun answered \
+         &lt;500&gt;.</span>",
         "<strong>queued@example.com</strong> <span class=\"waits\">waiting</span>",
-        "<strong>expired@example.com</strong> <span class=\"bad\">not sent, because it is too late</span>",
+        "<strong>expired@example.com</strong> <span class=\"bad\">expired before it was sent</span>",
         "Mail is stopped: The key is refused.",
     ] {
         assert!(page.contains(part), "{part}\n{page}");

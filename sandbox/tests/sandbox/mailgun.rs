@@ -1,4 +1,4 @@
-//! The stand-in Mailgun: what it accepts from the official clients, and what it rejects.
+//! Tests of the stand-in for Mailgun: what it accepts from the official clients, and what it rejects.
 
 use sandbox::{Mailgun, MailgunSettings, client};
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn urlencoded(fields: &Fields) -> String {
 }
 
 #[tokio::test]
-async fn mails_of_the_official_clients_are_accepted_in_both_encodings() {
+async fn mails_from_the_official_clients_are_accepted_in_both_encodings() {
     let clients: Vec<Value> = serde_json::from_str(CLIENTS).unwrap();
     assert!(clients.len() >= 5);
     for sender in &clients {
@@ -78,7 +78,7 @@ async fn mails_of_the_official_clients_are_accepted_in_both_encodings() {
 }
 
 #[tokio::test]
-async fn mails_that_mailgun_rejects_are_rejected() {
+async fn the_stand_in_rejects_mails_that_mailgun_rejects() {
     let mailgun = mailgun().await;
     let long = "x".repeat(17 * 1024);
     let crowd = vec!["a@b.example"; 1001].join(",");
@@ -104,7 +104,7 @@ async fn mails_that_mailgun_rejects_are_rejected() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_forbidden_and_a_wrong_domain_not_found() {
+async fn a_wrong_key_is_forbidden_and_a_wrong_domain_is_not_found() {
     let mailgun = mailgun().await;
     let fields = mail(&[]);
     for (domain, user, key, status, expected) in [
@@ -144,7 +144,7 @@ async fn a_mail_keeps_all_fields_and_its_message_id() {
 }
 
 #[tokio::test]
-async fn a_timeout_names_the_mail_waited_for_and_those_that_came() {
+async fn a_timeout_error_shows_the_expected_mail_and_the_mails_that_arrived() {
     let mailgun = mailgun().await;
     send(&mailgun, &mail(&[])).await.unwrap();
     let timeout = Duration::from_millis(1);

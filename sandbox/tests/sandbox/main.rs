@@ -1,4 +1,4 @@
-//! Tests of the sandbox: they compare the stand-ins with recorded answers of the real providers, and test the
+//! Tests of the sandbox: they compare the stand-ins with recorded responses of the real providers, and test the
 //! sandbox's own functions.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 

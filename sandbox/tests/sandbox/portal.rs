@@ -8,7 +8,8 @@ const DOCUMENT: &str = include_str!("../../../openapi/openapi.json");
 const MESSAGES: &str = include_str!("../../../openapi/examples/portal/messages.js");
 const CONFIG: &str = include_str!("../../../openapi/examples/portal/config.js");
 
-/// The error codes in the document's examples for this endpoint, and `not_found`, which any wrong path gets.
+/// The error codes in the OpenAPI document's examples for `/auth/send-magic-link`, and `not_found`, which the api
+/// returns for unknown paths.
 fn codes() -> BTreeSet<String> {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let answers = document["paths"]["/auth/send-magic-link"]["post"]["responses"].as_object().unwrap();
@@ -24,16 +25,16 @@ fn code_of(example: &Value) -> String {
 }
 
 #[test]
-fn every_code_of_the_document_has_a_text() {
+fn every_error_code_in_the_openapi_document_has_a_message() {
     let codes = codes();
     assert!(codes.len() >= 12, "{codes:?}");
     for code in codes {
-        assert!(MESSAGES.contains(&format!("\n  {code}: ")), "messages.js has no text for {code}");
+        assert!(MESSAGES.contains(&format!("\n  {code}: ")), "messages.js has no message for {code}");
     }
 }
 
 #[tokio::test]
-async fn the_callback_is_a_page_and_never_a_redirect() {
+async fn the_callback_is_a_page_and_not_a_redirect() {
     let portal = Portal::start(PortalSettings::default()).await.unwrap();
     for (path, kind) in [
         ("/auth/callback?next=%2Fexample", "text/html"),
@@ -70,7 +71,7 @@ async fn the_served_config_has_the_addresses_of_the_api_and_of_supabase() {
          export const supabase = {\"key\":\"sandbox-anon-key\",\"url\":\"http://127.0.0.1:4712\"};\n\
          export const mailsShowCode = true;\n"
     );
-    // The answer replaces the portal's own config.js, so both must export the same names.
+    // The served file replaces the portal's own config.js, so both files must export the same names.
     let names = |text: &str| -> BTreeSet<String> {
         text.lines()
             .filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned()))
@@ -80,7 +81,7 @@ async fn the_served_config_has_the_addresses_of_the_api_and_of_supabase() {
 }
 
 #[tokio::test]
-async fn a_request_by_another_host_name_is_redirected_to_localhost() {
+async fn a_request_for_another_host_is_redirected_to_localhost() {
     let portal = Portal::start(PortalSettings::default()).await.unwrap();
     let other = portal.url().replace("localhost", "127.0.0.1");
     for path in ["/?next=/projects/42", "/projects/42?tab=files", "//example.com/"] {

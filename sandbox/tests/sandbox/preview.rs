@@ -1,4 +1,4 @@
-//! The tab "Mails" of the mailbox page: the real program renders the mails, and only its files are served.
+//! Tests of the mailbox page's "Mails" tab: the worker renders the mails, and only the rendered files are served.
 
 use std::fs;
 
@@ -10,13 +10,13 @@ use tokio::{
 
 use crate::mailgun::mailgun;
 
-/// A mailbox with the two portals of `cargo dev`.
+/// Starts a mailbox that shows the mails of `cargo dev`'s two portals.
 async fn mailbox_of(files: &PortalFiles) -> Mailgun {
     let preview = files.preview(&Programs::build().await.unwrap().worker);
     Mailgun::start(MailgunSettings { preview: Some(preview), ..MailgunSettings::default() }).await.unwrap()
 }
 
-/// The status, the header with this name, and the body.
+/// Requests a path, and returns the status, the header with this name, and the body.
 async fn get(mailgun: &Mailgun, path: &str, header: &str) -> (u16, String, Vec<u8>) {
     let answer = client().unwrap().get(format!("{}{path}", mailgun.url())).send().await.unwrap();
     let header = answer.headers().get(header).map(|value| value.to_str().unwrap().to_owned());
@@ -27,7 +27,8 @@ async fn text(mailgun: &Mailgun, path: &str) -> String {
     String::from_utf8(get(mailgun, path, "content-type").await.2).unwrap()
 }
 
-/// The status line of an answer to exactly this path. An HTTP client would remove the dots.
+/// Requests exactly this path, and returns the status line of the response. An HTTP client would remove `..` from the
+/// path.
 async fn status_of(mailgun: &Mailgun, path: &str) -> String {
     let host = mailgun.url().replace("http://", "");
     let mut stream = TcpStream::connect(&host).await.unwrap();
@@ -98,7 +99,7 @@ async fn all_mails_of_all_portals_are_rendered_and_only_their_files_are_served()
 }
 
 #[tokio::test]
-async fn a_changed_file_shows_at_once_and_a_fault_is_shown_instead() {
+async fn changed_files_are_rendered_and_mistakes_are_shown_instead_of_mails() {
     let files = PortalFiles::write("https://library.example.com").unwrap();
     let mailgun = mailbox_of(&files).await;
     fs::write(files.templates().join("en/words.ftl"), "mail-button = Let <me> in\n").unwrap();
@@ -113,11 +114,11 @@ async fn a_changed_file_shows_at_once_and_a_fault_is_shown_instead() {
     assert!(page.contains("<h2>The mails cannot be rendered</h2>") && !page.contains("<iframe"), "{page}");
     assert!(page.contains("`colour`: `&lt;b&gt;` is not a colour") && !page.contains("<b>"), "{page}");
     let open = text(&mailgun, "/mails/shown/example-en-link-light.html").await;
-    assert_eq!(open, mail, "pages that are open keep their mails");
+    assert_eq!(open, mail, "open pages keep their mails");
 }
 
 #[tokio::test]
-async fn without_the_command_there_is_no_tab() {
+async fn without_a_preview_command_there_is_no_mails_tab() {
     let mailgun = mailgun().await;
     assert!(!text(&mailgun, "/").await.contains("class=\"tabs\""));
     for path in ["/mails", "/mails/index.json", "/preview.js"] {
@@ -126,7 +127,7 @@ async fn without_the_command_there_is_no_tab() {
 }
 
 #[tokio::test]
-async fn a_request_of_another_site_renders_nothing() {
+async fn a_request_from_another_site_renders_nothing() {
     let files = PortalFiles::write("https://library.example.com").unwrap();
     let mailgun = mailbox_of(&files).await;
     let request = client().unwrap().get(format!("{}/mails", mailgun.url())).header("host", "rebound.example");

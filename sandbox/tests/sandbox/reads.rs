@@ -1,4 +1,4 @@
-//! The stand-in Mailgun's read endpoints: events, logs, suppression lists.
+//! Tests of Mailgun's read endpoints in the stand-in: events, logs, suppression lists, and the domain's settings.
 
 use crate::{
     mailgun::{mail, mailgun, send},
@@ -9,7 +9,7 @@ use sandbox::{Mailgun, MailgunSettings, SuppressionList, client};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A stand-in that has accepted a mail to each address and drops its webhooks.
+/// Starts a stand-in that does not post its webhooks, and sends a mail to each address.
 async fn mailed(addresses: &[&str]) -> (Mailgun, Receiver) {
     let (mailgun, receiver) = (mailgun().await, Receiver::start().await);
     mailgun.set_webhook(receiver.url(), "key");
@@ -82,7 +82,7 @@ async fn logs_are_filtered_by_attributes_and_paged_by_tokens() {
 }
 
 #[tokio::test]
-async fn an_address_that_bounced_is_suppressed_until_it_is_taken_off_the_list() {
+async fn an_address_that_bounced_is_suppressed_until_it_is_removed_from_the_list() {
     let (mailgun, _receiver) = mailed(&["bounce@example.com", "bounce@example.com"]).await;
     let reasons = |mailgun: &Mailgun| -> Vec<String> {
         let events = mailgun.webhooks();
@@ -106,7 +106,7 @@ async fn an_address_that_bounced_is_suppressed_until_it_is_taken_off_the_list() 
 }
 
 #[tokio::test]
-async fn a_sending_key_cannot_read() {
+async fn a_sending_key_cannot_use_the_read_endpoints() {
     let (mailgun, _receiver) = mailed(&["ada@example.com"]).await;
     for path in ["v3/mg.example.com/events", "v3/mg.example.com/bounces/ada@example.com"] {
         let url = format!("{}/{path}", mailgun.url());

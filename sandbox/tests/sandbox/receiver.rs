@@ -1,4 +1,4 @@
-//! A webhook receiver that keeps the bodies and answers with preset statuses.
+//! A webhook receiver that records the request bodies and responds with preset statuses.
 
 use hmac::{Hmac, Mac};
 use poem::{
@@ -21,7 +21,7 @@ struct Inbox {
     answers: Arc<Mutex<VecDeque<u16>>>,
 }
 
-/// Runs until the test's runtime ends.
+/// A running webhook receiver, which stops when the test's runtime ends.
 pub(crate) struct Receiver {
     url: String,
     inbox: Inbox,
@@ -41,17 +41,17 @@ impl Receiver {
         &self.url
     }
 
-    /// Sets the statuses of the next answers. After those answers, the receiver answers 200 again.
+    /// Queues the statuses of the next responses. When the queue is empty, the receiver responds with 200.
     pub(crate) fn answer_next(&self, statuses: impl IntoIterator<Item = u16>) {
         self.inbox.answers.lock().unwrap().extend(statuses);
     }
 
-    /// The bodies so far, in the order of arrival.
+    /// The request bodies received so far, in order of arrival.
     pub(crate) fn bodies(&self) -> Vec<Value> {
         self.inbox.bodies.lock().unwrap().clone()
     }
 
-    /// Whether the body's signature was made with this key, checked as Mailgun's manual says.
+    /// Whether the body was signed with this key. The check follows Mailgun's manual.
     pub(crate) fn is_signed(body: &Value, key: &str) -> bool {
         let text = |name: &str| body["signature"][name].as_str().unwrap().to_owned();
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();

@@ -1,4 +1,5 @@
-//! The mailbox page's scan of a mail, without scripts: what it opens, and what it says about the link.
+//! Scans of a mail from the mailbox page, without scripts: which URLs are opened, and what the page then shows about
+//! the link.
 
 use crate::mailgun::{mail, mailgun, send};
 use sandbox::{Mailgun, SupabaseAuth, SupabaseSettings, client};
@@ -6,7 +7,7 @@ use serde_json::json;
 
 const ADA: &str = "ada@example.com";
 
-/// Both stand-ins, connected so that the mailbox page can say whether a link still signs in.
+/// Starts both stand-ins, connected so that the mailbox page can show whether a link still works.
 async fn both() -> (Mailgun, SupabaseAuth) {
     let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
     let mailgun = mailgun().await;
@@ -24,7 +25,7 @@ async fn make_link(supabase: &SupabaseAuth) -> String {
     link["action_link"].as_str().unwrap().to_owned()
 }
 
-/// Presses the button of a mail, and returns the status.
+/// Presses a mail's scan button, and returns the HTTP status.
 async fn press(mailgun: &Mailgun, number: usize, headers: &[(&str, &str)]) -> u16 {
     let mut request = client().unwrap().post(format!("{}/scan", mailgun.url()));
     for (name, value) in headers {
@@ -43,7 +44,7 @@ async fn scan(mailgun: &Mailgun) -> String {
 }
 
 #[tokio::test]
-async fn a_scan_opens_the_link_three_times_and_says_that_it_was_used_up() {
+async fn a_scan_opens_the_link_three_times_and_reports_that_the_link_was_used_up() {
     let (mailgun, supabase) = both().await;
     let link = make_link(&supabase).await;
     send(&mailgun, &mail(&[("text", &format!("Sign in:\n\n{link}\n"))])).await.unwrap();
@@ -56,11 +57,11 @@ async fn a_scan_opens_the_link_three_times_and_says_that_it_was_used_up() {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert_eq!(supabase.verify_journal().len(), 3);
-    assert!(scan(&mailgun).await.contains("The link did not sign in before the scan, either."));
+    assert!(scan(&mailgun).await.contains("The link did not work even before the scan."));
 }
 
 #[tokio::test]
-async fn nothing_outside_of_this_machine_is_opened() {
+async fn a_scan_opens_nothing_outside_this_machine() {
     let (mailgun, supabase) = both().await;
     send(&mailgun, &mail(&[])).await.unwrap();
     let shown = scan(&mailgun).await;
@@ -68,7 +69,7 @@ async fn nothing_outside_of_this_machine_is_opened() {
     let entry = "<dt>https://portal.example.com/x?a=1&amp;b=2</dt><dd>not fetched: not on this machine</dd>";
     assert!(shown.contains(entry), "{shown}");
 
-    // Redirects to other machines are not followed either. With a made-up token, the stand-in redirects to the callback.
+    // Redirects to other machines are not followed either. For a made-up token, the stand-in redirects to the callback.
     let query = "token=x&type=email&redirect_to=https://example.com/auth/callback";
     let link = format!("{}/auth/v1/verify?{query}", supabase.url());
     let mailgun = self::mailgun().await;
@@ -78,22 +79,22 @@ async fn nothing_outside_of_this_machine_is_opened() {
 }
 
 #[tokio::test]
-async fn a_mailbox_that_knows_no_supabase_says_only_what_was_opened() {
+async fn a_mailbox_without_a_connected_supabase_shows_only_what_was_opened() {
     let (mailgun, supabase) = (mailgun().await, SupabaseAuth::start(SupabaseSettings::default()).await.unwrap());
     let link = make_link(&supabase).await;
-    // In the HTML, the link is escaped. The second URL has no answer: port 9 is the discard service.
+    // The link is escaped in the HTML. The URL in the text gets no response, because no HTTP server listens on port 9.
     let html = format!("<a href=\"{}\">Sign in</a>", link.replace('&', "&amp;"));
     send(&mailgun, &mail(&[("text", "See http://127.0.0.1:9/"), ("html", &html)])).await.unwrap();
     let shown = scan(&mailgun).await;
     assert!(!shown.contains("<strong"), "{shown}");
-    assert!(shown.contains("<dt>http://127.0.0.1:9/</dt><dd>HEAD: no answer (3 times)</dd>"), "{shown}");
+    assert!(shown.contains("<dt>http://127.0.0.1:9/</dt><dd>HEAD: no response (3 times)</dd>"), "{shown}");
     let opened = supabase.verify_journal();
     assert_eq!(opened.len(), 3);
     assert!(opened.iter().all(|call| call.unknown_token.is_none() && call.kind == "signup"), "{opened:?}");
 }
 
 #[tokio::test]
-async fn only_the_mailbox_page_can_scan_and_only_mails_that_have_arrived() {
+async fn a_scan_is_refused_from_another_origin_and_for_a_mail_that_does_not_exist() {
     let (mailgun, supabase) = both().await;
     let link = make_link(&supabase).await;
     send(&mailgun, &mail(&[("text", &link)])).await.unwrap();

@@ -1,4 +1,4 @@
-//! The stand-in's sessions: who an access token belongs to, sign-out, and what pages of other origins may call.
+//! Tests of the stand-in's sessions: the user of an access token, sign-out, and what pages from other origins may call.
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use sandbox::{SupabaseAuth, SupabaseSettings, client};
@@ -45,7 +45,7 @@ impl People {
 }
 
 #[tokio::test]
-async fn an_access_token_names_its_user_until_it_is_signed_out() {
+async fn an_access_token_identifies_its_user_until_sign_out() {
     let people = People::new(SupabaseSettings::default()).await;
     let (first, second, eve) =
         (people.sign_in(ADA).await, people.sign_in(ADA).await, people.sign_in("eve@example.com").await);
@@ -97,7 +97,7 @@ async fn preflight(people: &People, headers: &str) -> Response {
 }
 
 #[tokio::test]
-async fn pages_of_every_origin_may_call_and_the_key_needs_a_gateway() {
+async fn cors_allows_every_origin_but_allows_the_apikey_header_only_behind_a_gateway() {
     for gateway in [true, false] {
         let people = People::new(SupabaseSettings { gateway, ..SupabaseSettings::default() }).await;
         for (headers, allowed) in [("content-type", true), ("apikey,content-type", gateway)] {
@@ -105,13 +105,13 @@ async fn pages_of_every_origin_may_call_and_the_key_needs_a_gateway() {
             assert_eq!(answer.status(), StatusCode::NO_CONTENT);
             assert_eq!(answer.headers().contains_key("access-control-allow-origin"), allowed, "{gateway} {headers}");
         }
-        // Pages can also read a refusal.
+        // Pages from other origins can read error responses, too.
         let body = json!({"type": "email", "email": ADA, "token": "1234567890"});
         let request = people.request(Method::POST, "verify").header("origin", "https://portal.example.com");
         let answer = request.json(&body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
-        // An OPTIONS request that is not a preflight (measured).
+        // Like a real server, the stand-in responds with 405 to an OPTIONS request that is not a preflight.
         let answer = people.request(Method::OPTIONS, "verify").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
     }

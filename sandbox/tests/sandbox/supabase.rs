@@ -1,4 +1,4 @@
-//! The stand-in Supabase Auth against the recorded answers of a real server, and the rules for tokens.
+//! Compares the stand-in for Supabase Auth with responses recorded from a real server, and tests the rules for tokens.
 
 use sandbox::{SupabaseAuth, SupabaseSettings, client};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn recorded_settings() -> SupabaseSettings {
     }
 }
 
-/// A stand-in in the same state as the real server when this case was recorded.
+/// A stand-in in the state that the real server had when this case was recorded.
 async fn stand_in_for(case: &str) -> SupabaseAuth {
     let auth = SupabaseAuth::start(recorded_settings()).await.unwrap();
     for email in ["confirmed@example.com", "mixed@example.com"] {
@@ -44,7 +44,7 @@ async fn stand_in_for(case: &str) -> SupabaseAuth {
     auth
 }
 
-/// The recorded JWTs are masked. The case's name says which key was sent.
+/// Returns the key to send. JWTs are masked in the recording, so the case's name determines which key replaces them.
 fn key_for(case: &str, recorded: &str) -> String {
     match recorded {
         "Bearer <JWT>" | "<JWT>" if case.starts_with("auth-anon") => "sandbox-anon-key".to_owned(),
@@ -78,7 +78,7 @@ async fn replay(auth: &SupabaseAuth, case: &Value) -> (u16, Vec<(String, String)
 }
 
 #[tokio::test]
-async fn the_answers_are_those_recorded_from_a_real_server() {
+async fn the_responses_match_those_recorded_from_a_real_server() {
     let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
     assert!(cases.len() > 90);
     for case in &cases {
@@ -117,7 +117,7 @@ fn compare_bodies(name: &str, status: u16, body: &str, expected: &Value) {
 
 fn keys(body: &Value) -> BTreeSet<&str> {
     let keys = body.as_object().unwrap().keys().map(String::as_str);
-    // These fields depend on earlier cases: whether somebody was confirmed or signed in.
+    // These fields depend on what earlier cases did with the user, such as creating a link or signing the user in.
     keys.filter(|key| !key.ends_with("_sent_at") && *key != "last_sign_in_at").collect()
 }
 
@@ -182,7 +182,7 @@ async fn a_second_link_invalidates_the_first_and_works_once() {
 }
 
 #[tokio::test]
-async fn a_newcomers_first_link_works_beside_a_later_one_until_either_is_used() {
+async fn a_newcomers_first_link_works_alongside_a_later_one_until_either_is_used() {
     let links = Links::new().await;
     let signup = links.link("magiclink", ADA).await;
     assert_eq!(signup["verification_type"], "signup");
@@ -206,7 +206,7 @@ async fn using_a_newcomers_first_link_leaves_the_later_code_valid_but_not_vice_v
         assert_eq!(links.open(&other).await, "otp_expired", "{opened}");
         let body = json!({"type": "email", "email": ADA, "token": other["email_otp"]});
         assert_eq!(links.post(body.clone()).await.0, code_of_the_other, "{opened}");
-        assert_eq!(links.post(body).await.0, 403, "{opened}: a code works once");
+        assert_eq!(links.post(body).await.0, 403, "{opened}: a code works only once");
     }
 }
 
@@ -238,7 +238,7 @@ async fn a_hash_works_for_the_types_of_its_kind_and_a_failed_try_does_not_use_it
 }
 
 #[tokio::test]
-async fn the_one_time_code_and_the_address_sign_in_too() {
+async fn the_one_time_code_works_with_the_address() {
     let links = Links::new().await;
     let link = links.link("magiclink", ADA).await;
     let (status, session) = links.post(json!({"type": "email", "email": ADA, "token": link["email_otp"]})).await;
@@ -272,7 +272,7 @@ async fn head_and_options_do_not_use_up_a_link() {
 }
 
 #[tokio::test]
-async fn a_callback_elsewhere_gets_a_page_without_tokens() {
+async fn a_callback_on_another_machine_gets_a_page_without_tokens() {
     let links = Links::new().await;
     let link = links.link("magiclink", ADA).await;
     let url = link["action_link"].as_str().unwrap();
@@ -287,9 +287,10 @@ async fn a_callback_elsewhere_gets_a_page_without_tokens() {
     }
 }
 
-/// Recorded: `verify-get-second`. A made-up token has no session, so the redirect carries nothing off this machine.
+/// Matches the recorded case `verify-get-second`. The redirect may point to another machine, because a made-up token
+/// has no session that the redirect could reveal.
 #[tokio::test]
-async fn a_token_of_no_link_gets_the_real_redirect_and_is_recorded() {
+async fn an_unknown_token_redirects_as_on_a_real_server_and_is_recorded() {
     let links = Links::new().await;
     let allowed = "https://example.com/auth/callback?next=%2Fa.b%2Fc%3Fd%3De";
     for (redirect_to, leads_to) in [(allowed, allowed), ("https://example.net/x", "https://www.example.org")] {
@@ -311,7 +312,7 @@ async fn a_token_of_no_link_gets_the_real_redirect_and_is_recorded() {
     assert_eq!(
         recorded,
         [(Some("no-token"), allowed), (Some("no-token"), "https://example.net/x"), (None, of_the_link)],
-        "the token of a link is a secret"
+        "the journal must not contain the token of a real link"
     );
     assert!(calls.iter().all(|call| call.path == "/auth/v1/verify" && !call.kind.is_empty() && !call.key_present));
 }
@@ -331,7 +332,7 @@ async fn links_with_the_servers_default_path_get_a_404_behind_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_callback_on_this_machine_gets_the_real_redirect() {
+async fn a_link_redirects_to_a_callback_on_this_machine() {
     let links = Links::new().await;
     let callback = "http://localhost:5173/auth/callback?next=%2Fa.b%2Fc&lang=en";
     let body = json!({"type": "magiclink", "email": ADA, "redirect_to": callback});
@@ -350,9 +351,10 @@ async fn a_callback_on_this_machine_gets_the_real_redirect() {
     }
 }
 
-/// A URL with escapes but none of `& = #` is inserted without encoding, so it is decoded once too often.
+/// Like Supabase Auth, the stand-in does not encode a redirect URL that has escapes but none of `& = #`. The URL is
+/// therefore decoded once too often.
 #[tokio::test]
-async fn a_redirect_with_escapes_only_arrives_decoded() {
+async fn a_redirect_url_with_escapes_but_no_special_characters_arrives_decoded() {
     let links = Links::new().await;
     let callback = "http://localhost:5173/callback/%7Euser";
     let body = json!({"type": "magiclink", "email": ADA, "redirect_to": callback});
@@ -362,7 +364,7 @@ async fn a_redirect_with_escapes_only_arrives_decoded() {
 }
 
 #[tokio::test]
-async fn the_gateway_also_needs_the_key_in_apikey() {
+async fn the_gateway_requires_the_key_in_the_apikey_header_too() {
     let links = Links::new().await;
     let key = "sandbox-service-role-key";
     for (apikey, bearer, status) in [

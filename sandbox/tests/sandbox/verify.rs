@@ -1,4 +1,5 @@
-//! The stand-in's `/verify`: hash and code of one link, as measured with a real server.
+//! The stand-in's `/verify`, called with the token hash and the code of a link. The expected responses were observed on
+//! a real server.
 
 use sandbox::{SupabaseAuth, SupabaseSettings, client};
 use serde_json::{Value, json};
@@ -24,14 +25,14 @@ fn text<'a>(link: &'a Value, field: &str) -> &'a str {
     link[field].as_str().unwrap()
 }
 
-/// The verify address that the confirm page's button opens, with this type.
+/// The `/verify` URL that the confirm page's button opens for this link, with this type.
 fn opened_as(auth: &SupabaseAuth, link: &Value, kind: &str) -> String {
     let hash = text(link, "hashed_token");
     format!("{}/auth/v1/verify?token={hash}&type={kind}&redirect_to=http%3A%2F%2Flocalhost%3A5173%2F", auth.url())
 }
 
 #[tokio::test]
-async fn the_hash_is_that_of_address_and_code_and_the_codes_length_is_a_setting() {
+async fn the_hash_is_computed_from_the_address_and_the_code_for_every_code_length() {
     let auth = start().await;
     for digits in [6, 8, 10] {
         auth.set_otp_length(digits);
@@ -65,7 +66,7 @@ async fn type_email_opens_links_of_every_kind() {
 }
 
 #[tokio::test]
-async fn the_hash_and_the_code_of_a_link_end_each_other() {
+async fn using_either_the_hash_or_the_code_of_a_link_invalidates_both() {
     for is_known in [true, false] {
         for used in ["hash by GET", "hash by POST", "code"] {
             let auth = start().await;
@@ -88,7 +89,7 @@ async fn the_hash_and_the_code_of_a_link_end_each_other() {
 }
 
 #[tokio::test]
-async fn the_address_of_a_code_may_be_in_any_case_but_the_code_has_no_spaces() {
+async fn the_case_of_the_address_does_not_matter_but_a_space_in_the_code_does() {
     let auth = start().await;
     let link = make(&auth, "magiclink", ADA).await;
     let code = text(&link, "email_otp");
@@ -99,7 +100,7 @@ async fn the_address_of_a_code_may_be_in_any_case_but_the_code_has_no_spaces() {
 }
 
 #[tokio::test]
-async fn a_head_request_with_type_email_uses_nothing_up() {
+async fn a_head_request_with_type_email_does_not_use_up_the_link() {
     let auth = start().await;
     let link = make(&auth, "magiclink", ADA).await;
     let url = opened_as(&auth, &link, "email");

@@ -1,4 +1,4 @@
-//! The stand-in Mailgun's webhooks, as a receiver gets them.
+//! Tests of the webhooks that the stand-in for Mailgun posts, as a receiver gets them.
 
 use crate::{
     mailgun::{mail, mailgun, send},
@@ -30,7 +30,7 @@ fn names(events: &[SentWebhook]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn each_event_is_signed_and_names_its_mail() {
+async fn each_event_is_signed_and_identifies_its_mail() {
     let (mailgun, receiver) = with_webhook().await;
     let changes = [
         ("to", "Ada <ada@example.com>"),
@@ -56,7 +56,7 @@ async fn each_event_is_signed_and_names_its_mail() {
 }
 
 #[tokio::test]
-async fn the_recipients_name_selects_the_events() {
+async fn the_local_part_of_the_recipient_selects_the_events() {
     let user_unknown = "5.1.1 <bounce+1@example.com>: Recipient address rejected: User unknown";
     for (name, expected) in [
         ("ada", vec![json!(["delivered", null, null, 250, null])]),
@@ -91,7 +91,7 @@ async fn the_recipients_name_selects_the_events() {
 }
 
 #[tokio::test]
-async fn a_failed_post_is_retried_with_another_token() {
+async fn a_failed_post_is_retried_with_a_new_token() {
     let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([500]);
     mail_to(&mailgun, "ada@example.com").await;
@@ -106,7 +106,7 @@ async fn a_failed_post_is_retried_with_another_token() {
 }
 
 #[tokio::test]
-async fn an_event_is_given_up_after_three_retries() {
+async fn an_event_is_abandoned_after_three_retries() {
     let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([503; 8]);
     mail_to(&mailgun, "ada@example.com").await;
@@ -187,7 +187,7 @@ async fn the_mailbox_page_shows_the_events_and_rejected_webhooks() {
     mailgun.wait_for_webhooks(4).await.unwrap();
     let page = client().unwrap().get(mailgun.url()).send().await.unwrap().text().await.unwrap();
     let (newer, older) = page.split_once("id=\"told-0\"").unwrap();
-    assert!(newer.contains("failed (permanent, bounce), the webhook was answered 406"), "{page}");
+    assert!(newer.contains("failed (permanent, bounce); the webhook was answered with 406"), "{page}");
     assert!(older.contains(">accepted</span>") && older.contains("<span class=\"good\">delivered</span>"), "{page}");
     assert!(!older.contains("406"), "{page}");
 }

@@ -30,8 +30,8 @@ const REQUESTS_PER_SECOND: f64 = 100.0;
 const CONNECTIONS: usize = 32;
 
 pub(crate) async fn measure(figures: &mut Figures) {
-    // With the default limit, the api answers most requests of a flood from one network with 429. With the high limit, it
-    // renders every page.
+    // With the default limit, the api answers most requests in a flood from one network with 429. With the high limit,
+    // it renders every page.
     for (limit, name) in [("1000000/1s", "every page rendered"), ("300/1m", "most answered with 429")] {
         let plan = Plan { own_server: true, ..Plan::default() }.with_confirm_page();
         let system = TestSystem::with(quiet(plan.api("CONFIRM_RATE_LIMIT", limit))).await;
@@ -43,7 +43,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
 
         requests(figures, &address, "without a flood").await;
         let flood = Flood::start(&address, &path);
-        requests(figures, &address, &format!("beside a flood of confirm pages, {name}")).await;
+        requests(figures, &address, &format!("during a flood of confirm pages, {name}")).await;
         figures.add("confirm", format!("pages, {name}"), flood.stop(), "/s");
         system.finish_with_any_jobs();
     }
@@ -65,7 +65,7 @@ async fn requests(figures: &mut Figures, address: &str, name: &str) {
                 }
                 tokio::time::sleep_until(due.into()).await;
                 connection.ask(&newcomer()).await;
-                // Measure from the time when the request was due, so that a late start is included.
+                // Measure from the time when the request was due, so that a late start counts towards the latency.
                 seconds.push(due.elapsed().as_secs_f64());
             }
             seconds
@@ -78,7 +78,7 @@ async fn requests(figures: &mut Figures, address: &str, name: &str) {
     figures.add("confirm", format!("requests {name}, p99"), millis(quantile(&seconds, 0.99)), "ms");
 }
 
-/// Opens the page as often as a single thread can.
+/// Opens the confirm page as often as a single thread can.
 struct Flood {
     is_over: Arc<AtomicBool>,
     pages: Arc<AtomicU64>,
@@ -99,7 +99,7 @@ impl Flood {
         Self { is_over, pages, began: Instant::now(), thread }
     }
 
-    /// Ends the flood. Returns how many pages were opened per second.
+    /// Stops the flood, and returns how many pages were opened per second.
     fn stop(self) -> f64 {
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
@@ -107,7 +107,7 @@ impl Flood {
     }
 }
 
-/// Opens the page again and again on one connection.
+/// Opens the confirm page repeatedly on one connection, until the flood is over.
 async fn visit(address: &str, request: &str, is_over: &AtomicBool, pages: &AtomicU64) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();

@@ -1,5 +1,5 @@
-//! The real programs end to end: how soon a request is picked up, how fast a backlog drains with stand-ins over HTTP,
-//! and how much CPU and memory the programs use.
+//! Measures the real programs end to end: how soon a request is picked up, how fast a backlog drains with stand-ins
+//! over HTTP, and how much CPU and memory the programs use.
 
 use std::{
     collections::HashMap,
@@ -38,7 +38,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     pickup(&system, figures, 20.0, "20 requests a second", None).await;
     let refused = newcomer();
     system.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&refused));
-    let name = "20 requests a second, beside one address that a firewall refuses";
+    let name = "20 requests a second, while a firewall refuses calls for one address";
     pickup(&system, figures, 20.0, name, Some(&refused)).await;
     system.supabase.faults().clear();
 
@@ -51,13 +51,14 @@ pub(crate) async fn measure(figures: &mut Figures) {
     }
     let full = rate(BACKLOG, began.elapsed());
     figures.add("drain", "real worker, stand-ins over HTTP, 256 at a time", full, "/s");
-    figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&system.workers[0], "VmHWM"), "MB");
+    let memory = programs::megabytes(&system.workers[0], "VmHWM");
+    figures.add("programs", "peak worker memory, 256 at a time", memory, "MB");
     pickup(&system, figures, full / 2.0, "half of full load", None).await;
     system.finish().await;
 }
 
-/// Measures the time from the api's answer to the worker's call to `generate_link`, at `a_second` requests per second. If
-/// `refused` is given, a link for that address is requested first and not measured.
+/// Measures the time from the api's response to the worker's call to `generate_link`, at `a_second` requests per
+/// second. If `refused` is given, a link for that address is requested first and not measured.
 async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str, refused: Option<&str>) {
     system.until_idle().await;
     let known = system.supabase.journal().len();
@@ -88,7 +89,7 @@ async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name:
     system.until_idle().await;
     let answered = answered.lock().unwrap();
     let calls = system.supabase.journal();
-    // The worker may make the call before the answer has arrived. Count this as no wait.
+    // The worker may call `generate_link` before the api's response has arrived. Count that as a wait of zero.
     let wait =
         |called: SystemTime, answered: SystemTime| called.duration_since(answered).unwrap_or_default().as_secs_f64();
     let mut waits: Vec<f64> =

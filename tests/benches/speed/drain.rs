@@ -1,5 +1,6 @@
-//! Runs jobs through the outbox as a worker with instant upstreams does: claim the job, seal its link, record both steps, end
-//! the job. The bench runs in process and without HTTP, so that it measures only the outbox.
+//! Runs jobs through the outbox like a worker whose upstreams answer instantly: claims each job, seals its link,
+//! records the `generate_link` and `send` steps, and finishes the job. The bench runs in process and without HTTP, so
+//! that it measures only the outbox.
 
 use std::{
     sync::{
@@ -26,8 +27,8 @@ const SEALED_BYTES: usize = 240;
 /// Enqueues jobs for different recipients. The ids ascend, as in the api, and the addresses are in random order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
-    // Run the statements separately, because `vacuum` cannot run in a transaction. The checkpoint comes first, as in the
-    // benches of the peers (other job queues).
+    // Run the statements separately, because `vacuum` cannot run in a transaction. The checkpoint comes first, as in
+    // the benches of the other job queues.
     sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
     sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
@@ -45,8 +46,8 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     sqlx::raw_sql("vacuum (analyze) email_jobs_open").execute(admin).await.unwrap();
 }
 
-/// Measures drains with an empty history and with long ones, alternately, because the machine's speed varies. Also measures the
-/// dead tuples that a drain leaves.
+/// Measures drains with and without a history of ended jobs. Alternates between the databases, because the machine's
+/// speed varies. Also measures the dead tuples that a drain leaves.
 pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     let server = Postgres::start().await.unwrap();
     let mut databases = Vec::new();
@@ -68,17 +69,17 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     figures.add("drain", "instant upstreams, 1000 at a time, while a dump runs", during_a_dump, "/s");
     let one_table = BenchDatabase::without_a_hot_partition(&server).await;
     let rate = one_table.drain(JOBS, CONCURRENCY, Batching::Grouped).await;
-    figures.add("ablation", "drain, 1000 at a time, a million ended jobs in the table of the open ones", rate, "/s");
+    figures.add("ablation", "drain, 1000 at a time, a million ended jobs in the table of open jobs", rate, "/s");
     let empty = &databases[0];
     figures.add("drain", "instant upstreams, 64 at a time", empty.drain(JOBS, 64, Batching::Grouped).await, "/s");
     let single = empty.drain(JOBS / 5, 64, Batching::Single).await;
-    figures.add("ablation", "drain, 64 at a time, a commit for each record", single, "/s");
+    figures.add("ablation", "drain, 64 at a time, one commit per record", single, "/s");
     let size = "select pg_size_pretty(pg_total_relation_size('email_jobs_open'))";
     let size: String = sandbox::scalar(&empty.admin, size).await;
-    println!("  the open partition with its indexes after {} jobs: {size}", JOBS * 5);
+    println!("  size of the open partition with its indexes after {} jobs: {size}", JOBS * 5);
 }
 
-/// Repeats the measurements that are compared with the peers.
+/// Repeats the measurements that are compared with those of other job queues.
 pub(crate) async fn measure_again(figures: &mut Figures) {
     let server = Postgres::start().await.unwrap();
     let database = BenchDatabase::open(&server, 0, 0).await;
@@ -107,11 +108,11 @@ impl BenchDatabase {
         let admin = outbox::connect(&server.url(&name).into(), 2, "bench").unwrap();
         let worker = outbox::connect(&server.url_as(&name, Role::Worker).into(), 8, "bench").unwrap();
         if history > 0 {
-            println!("  filling {history} ended jobs …");
+            println!("  inserting {history} ended jobs …");
             let mut connection = PgConnection::connect(&server.url(&name)).await.unwrap();
             let fill = format!("set fill.jobs = {history}; {}", include_str!("../../fill_history.sql"));
-            // In production, this history would have been vacuumed days ago. Vacuum it now, so that autovacuum does not run
-            // during the drain.
+            // In production, this history would have been vacuumed days ago. Vacuum it now, so that autovacuum does not
+            // run during the drain.
             for statement in [&fill, "vacuum (analyze)", "checkpoint"] {
                 sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
             }
@@ -123,7 +124,7 @@ impl BenchDatabase {
     async fn without_a_hot_partition(server: &Postgres) -> Self {
         const ENDED: u64 = 1_000_000;
         let database = Self::open(server, usize::MAX, 0).await;
-        println!("  filling {ENDED} ended jobs into the table of the open ones …");
+        println!("  inserting {ENDED} ended jobs into the table of open jobs …");
         for statement in [
             "alter table email_jobs drop constraint only_open_jobs_are_unfinished",
             &format!(
@@ -152,8 +153,8 @@ impl BenchDatabase {
         drain(&self.worker, jobs, concurrency, batching).await
     }
 
-    /// Drains while a transaction holds a snapshot from before the first claim, as a dump or a long report does. Dead tuples
-    /// cannot be removed during this time.
+    /// Drains while a transaction holds a snapshot from before the first claim, as a dump or a long report does. Dead
+    /// tuples cannot be removed during this time.
     async fn drain_during_a_dump(&self) -> f64 {
         fill(&self.admin, JOBS).await;
         let mut dump = self.admin.begin().await.unwrap();
@@ -162,7 +163,7 @@ impl BenchDatabase {
         drain(&self.worker, JOBS, CONCURRENCY, Batching::Grouped).await
     }
 
-    /// Counts dead tuples soon after the drain and before a vacuum, as the peers' benches do.
+    /// Counts dead tuples soon after the drain and before a vacuum, as the benches of the other job queues do.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let dead = "from pg_stat_user_tables where relname = 'email_jobs_open'";
@@ -173,9 +174,9 @@ impl BenchDatabase {
 /// How records are committed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Batching {
-    /// Many records in one commit, as in a worker.
+    /// Many records share one commit, as in a worker.
     Grouped,
-    /// Each record in its own commit.
+    /// Each record has its own commit.
     Single,
 }
 

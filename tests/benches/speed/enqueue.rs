@@ -17,7 +17,7 @@ use crate::{
 /// Duration of each measurement.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// Measures the floor and everything that is compared with the floor, on the same server.
+/// Measures the floor (plain INSERTs and flushes to disk) and everything that is compared with it, on the same server.
 pub(crate) async fn measure(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();
@@ -30,12 +30,12 @@ pub(crate) async fn measure(figures: &mut Figures) {
         alone(figures, server, callers).await;
     }
     let rate = through_the_outbox(server, 32, false).await;
-    figures.add("ablation", "enqueue through outbox alone, 32 callers, a commit for each", rate, "/s");
+    figures.add("ablation", "enqueue through the outbox alone, 32 callers, one commit per request", rate, "/s");
 
     for connections in [1, 32, 128] {
         over_http(figures, &system, connections).await;
     }
-    figures.add("programs", "api resident after 128 connections", programs::megabytes(&system.apis[0], "VmRSS"), "MB");
+    figures.add("programs", "api memory after 128 connections", programs::megabytes(&system.apis[0], "VmRSS"), "MB");
     let accepted: f64 = system.scalar("select count(*)::float8 from email_jobs").await;
     let cpu = programs::cpu_seconds(&system.apis[0]) / accepted * 1e6;
     figures.add("programs", "api CPU per accepted request", cpu, "µs");
@@ -43,7 +43,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     system.finish_with_any_jobs();
 }
 
-/// Repeats the measurements that are compared with the peers.
+/// Repeats the measurements that are compared with those of other job queues.
 pub(crate) async fn measure_again(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();
@@ -62,7 +62,7 @@ async fn inserts(figures: &mut Figures, server: &Postgres) {
 
 async fn alone(figures: &mut Figures, server: &Postgres, callers: usize) {
     let rate = through_the_outbox(server, callers, true).await;
-    figures.add("enqueue", format!("through outbox alone, {callers} callers"), rate, "/s");
+    figures.add("enqueue", format!("through the outbox alone, {callers} callers"), rate, "/s");
 }
 
 async fn over_http(figures: &mut Figures, system: &TestSystem, connections: usize) {
@@ -83,8 +83,8 @@ fn admission() -> EnqueuePolicy {
     }
 }
 
-/// Returns the enqueued requests per second. Each request is for a different recipient. Requests are committed in groups, or
-/// each in its own commit.
+/// Returns how many requests were enqueued per second. Each request is for a different recipient. If `in_groups` is
+/// false, each request has its own commit.
 async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) -> f64 {
     let connections = if in_groups { 4 } else { u32::try_from(callers).unwrap() };
     let pool = outbox::connect(&server.url_as("alone", Role::Api).into(), connections, "bench").unwrap();

@@ -1,4 +1,5 @@
-//! The measured values: printed at once, then as a table, as JSON, and as a plot.
+//! The measured values. Each value is printed as soon as it is measured. At the end of the run, all values are printed
+//! as a table and written as JSON and as a plot.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -13,7 +14,7 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     /// The value in `unit`.
     pub(crate) value: f64,
-    /// `/s`, `ms`, `MB`, `%` or `×`.
+    /// The unit, such as `/s` or `ms`.
     pub(crate) unit: &'static str,
 }
 
@@ -29,7 +30,7 @@ impl Figures {
         self.0.push(figure);
     }
 
-    /// The median of all values with this name. A section that is measured several times adds several values.
+    /// Returns the median of all values with this name. A section that is measured several times adds several values.
     pub(crate) fn median(&self, group: &str, name: &str) -> Option<f64> {
         let mut values: Vec<f64> =
             self.0.iter().filter(|f| f.group == group && f.name == name).map(|f| f.value).collect();
@@ -45,7 +46,7 @@ impl Figures {
         }
     }
 
-    /// One line for each name, by group, with the median, the lowest and the highest value.
+    /// Returns one line per name, sorted by group, with the median, the lowest and the highest value.
     pub(crate) fn summary(&self) -> Vec<(Figure, f64, f64)> {
         let mut lines: Vec<(Figure, f64, f64)> = Vec::new();
         for figure in &self.0 {
@@ -99,7 +100,7 @@ impl Figure {
     }
 }
 
-/// Formats a value with three significant digits.
+/// Formats a value with two decimal places below 10, one below 100, and none from 100.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

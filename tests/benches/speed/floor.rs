@@ -1,4 +1,4 @@
-//! The best that the machine can do: single-row prepared INSERTs by pgbench, and flushes to disk.
+//! Measures the best that the machine can do: single-row prepared INSERTs by pgbench, and flushes to disk.
 
 use std::{fs::File, io::Write as _, process::Stdio, time::Duration};
 
@@ -6,8 +6,8 @@ use outbox::PgPool;
 use sqlx::AssertSqlSafe;
 use tokio::process::Command;
 
-/// Measures how many single-row prepared INSERTs per second this number of clients can run on a plain table with a primary
-/// key. The rows are the size of a job's payload. Uses pgbench, or a loop if pgbench is not installed.
+/// Measures how many single-row prepared INSERTs per second this number of clients can run on a plain table with a
+/// primary key. Each row is the size of a job's payload. Uses pgbench, or a loop if pgbench is not installed.
 pub(crate) async fn inserts(url: &str, clients: usize, load: Duration) -> (&'static str, f64) {
     let pool = outbox::connect(&url.to_owned().into(), u32::try_from(clients).unwrap(), "floor").unwrap();
     let table = "create table if not exists floor (id bigserial primary key, payload jsonb not null, created_at timestamptz not null default now())";

@@ -1,5 +1,5 @@
-//! Sends requests over HTTP as fast as the api answers them. Each caller has its own connection and sends the next request
-//! when the answer arrives. Callers write raw bytes, so that the load itself costs little CPU.
+//! Sends requests over HTTP as fast as the api responds. Each caller has its own connection and sends the next request
+//! when the response arrives. Callers write raw bytes, so that the load itself costs little CPU.
 
 use std::{
     sync::{
@@ -14,11 +14,11 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The result of a load.
+/// The result of one run of [`ask`].
 pub(crate) struct Answered {
-    /// Requests per second. All were answered with 200.
+    /// Requests per second. All responses had status 200.
     pub(crate) rate: f64,
-    /// Seconds from request to answer, in ascending order.
+    /// Seconds from request to response, in ascending order.
     pub(crate) seconds: Vec<f64>,
 }
 
@@ -48,8 +48,8 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
     Answered { rate, seconds }
 }
 
-/// The address of a new recipient. Addresses are in random order, because ascending addresses would always go to the end of
-/// each index.
+/// The address of a new recipient. Addresses are in random order, because ascending addresses would always go to the
+/// end of each index.
 pub(crate) fn newcomer() -> String {
     static PEOPLE: AtomicU64 = AtomicU64::new(0);
     let number = PEOPLE.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +57,7 @@ pub(crate) fn newcomer() -> String {
     format!("{:016x}@example.com", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// One connection.
+/// A client with one connection.
 pub(crate) struct Caller {
     stream: TcpStream,
     host: String,
@@ -71,7 +71,7 @@ impl Caller {
         Self { stream, host: address.to_owned(), answer: Vec::with_capacity(1_024) }
     }
 
-    /// Requests a link and waits for the answer, which must be 200.
+    /// Requests a link and waits for the response, which must have status 200.
     pub(crate) async fn ask(&mut self, email: &str) {
         let body =
             format!(r#"{{"email":"{email}","callback_origin":"https://example.com","callback_next":"/projects/42"}}"#);
@@ -84,7 +84,7 @@ impl Caller {
         self.answer.clear();
         loop {
             assert!(self.stream.read_buf(&mut self.answer).await.unwrap() > 0, "the api closed the connection");
-            // Every 200 has this body.
+            // Every response with status 200 has this body.
             if self.answer.ends_with(b"{\"ok\":true}") {
                 return;
             }

@@ -1,11 +1,11 @@
 //! `cargo bench --bench speed` measures how fast requests are accepted and mails are sent, compared with the best that
-//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres with
-//! default durability, all on this machine. So only ratios within one run are meaningful.
+//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres
+//! with default durability, all on this machine, so only ratios within one run are meaningful.
 //!
-//! `cargo bench --bench speed -- enqueue drain` runs only the sections named on the command line. The sections are enqueue,
-//! drain, delivery, confirm and peers. `HISTORY` lists the history sizes, in ended jobs, with which drains are measured
-//! (default: 1000000,10000000). `ROUNDS` is the number of repetitions (default: 1). The bench prints each value immediately
-//! and a table at the end, and writes `target/speed/figures.json` and `target/speed/rates.svg`.
+//! `cargo bench --bench speed -- enqueue drain` runs only the sections named on the command line. The sections are
+//! enqueue, drain, delivery, confirm and peers. `HISTORY` lists the history sizes, in ended jobs, for which drains are
+//! measured (default: 1000000,10000000). `ROUNDS` is the number of repetitions (default: 1). The bench prints each
+//! value immediately and a table at the end, and writes `target/speed/figures.json` and `target/speed/rates.svg`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -53,7 +53,8 @@ async fn main() {
             confirm::measure(&mut figures).await;
         }
         if wants("peers") && peers::measure(&mut figures).await {
-            // The peers take minutes, and the machine's speed varies. Measure the outbox both before and after the peers.
+            // Measuring the other job queues takes minutes, and the machine's speed varies. Therefore the outbox is
+            // measured both before and after them.
             if wants("enqueue") {
                 enqueue::measure_again(&mut figures).await;
             }
@@ -75,9 +76,9 @@ fn ratios(figures: &mut Figures) {
     let pgbench = ("floor", "single-row prepared INSERT by pgbench, 32 clients");
     let drained = ("drain", "instant upstreams, 1000 at a time");
     let http = ("enqueue", "over HTTP, 32 connections");
-    let alone = ("enqueue", "through outbox alone, 128 callers");
+    let alone = ("enqueue", "through the outbox alone, 128 callers");
     figures.add_ratio("enqueue over HTTP, 32 connections ÷ pgbench INSERT, 32 clients", http, pgbench);
-    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ pgbench INSERT, 32 clients", alone, pgbench);
+    figures.add_ratio("enqueue through the outbox alone, 128 callers ÷ pgbench INSERT, 32 clients", alone, pgbench);
     figures.add_ratio(
         "enqueue over HTTP, 32 connections ÷ River's, 32 callers",
         http,
@@ -86,14 +87,15 @@ fn ratios(figures: &mut Figures) {
     figures.add_ratio("drain ÷ River's, tuned", drained, ("peers", "river drain, 1000 at a time"));
     figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile-worker drain, 24 at a time"));
     let during_a_dump = ("drain", "instant upstreams, 1000 at a time, while a dump runs");
-    figures.add_ratio("drain while a dump runs ÷ without", during_a_dump, drained);
+    figures.add_ratio("drain while a dump runs ÷ drain without a dump", during_a_dump, drained);
     for jobs in ["1000000", "10000000"] {
         let over = format!("instant upstreams, 1000 at a time, over {jobs} ended jobs");
-        figures.add_ratio(&format!("drain over {jobs} ended jobs ÷ over none"), ("drain", &over), drained);
+        let name = format!("drain over {jobs} ended jobs ÷ drain without ended jobs");
+        figures.add_ratio(&name, ("drain", &over), drained);
     }
 }
 
-/// Sets the log level of production, and limits that are never reached.
+/// Sets the production log level, and limits that are too high to be reached.
 fn quiet(plan: Plan) -> Plan {
     plan.api("RUST_LOG", "info")
         .worker("RUST_LOG", "info")

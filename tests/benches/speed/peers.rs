@@ -1,8 +1,9 @@
 //! Runs the unchanged benches of other job queues on this machine.
 //!
-//! `PEERS` names a folder with the script `all.sh OUT [PEER…]`. The script writes a JSON line for each measurement to the
-//! file `OUT`: `peer`, `mode` (enqueue, drain, pickup), and `jobs_per_s` or `p50_ms` and `p99_ms`. `PEER_NAMES` selects
-//! peers (default: all).
+//! `PEERS` is the path of a folder that contains the script `all.sh OUT [PEER…]`. For each measurement, the script
+//! writes a line of JSON to the file `OUT`. The line has the fields `peer`, `mode` (enqueue, drain, pickup), and either
+//! `jobs_per_s`, `us`, or both `p50_ms` and `p99_ms`. The fields `C` (callers), `history` (ended jobs) and `setting`
+//! are optional. `PEER_NAMES` lists the job queues to measure (default: all).
 
 use std::{path::Path, process::Stdio};
 
@@ -11,12 +12,12 @@ use tokio::process::Command;
 
 use crate::figures::Figures;
 
-/// Runs the peers if `PEERS` is set. Returns whether it is set.
+/// Runs the benches if `PEERS` is set. Returns false if `PEERS` is not set.
 pub(crate) async fn measure(figures: &mut Figures) -> bool {
     let Ok(folder) = std::env::var("PEERS") else { return false };
     let names = std::env::var("PEER_NAMES").unwrap_or_default();
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers.jsonl");
-    println!("peers: {folder}/all.sh, some minutes …");
+    println!("running {folder}/all.sh, which takes a few minutes …");
     let status = Command::new(Path::new(&folder).join("all.sh"))
         .arg(&out)
         .args(names.split_whitespace())
@@ -24,13 +25,13 @@ pub(crate) async fn measure(figures: &mut Figures) -> bool {
         .status()
         .await
         .unwrap();
-    assert!(status.success(), "the peers' bench failed");
+    assert!(status.success(), "{folder}/all.sh failed");
     for line in std::fs::read_to_string(&out).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         println!("  {line}");
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let callers = line["C"].as_u64().map(|c| format!(", {c} at a time")).unwrap_or_default();
-        let history = line["history"].as_u64().map(|jobs| format!(", over {jobs} ended")).unwrap_or_default();
+        let history = line["history"].as_u64().map(|jobs| format!(", over {jobs} ended jobs")).unwrap_or_default();
         let default = if text("setting") == "default" { ", default settings" } else { "" };
         // Leave the version out of the name; the line printed above contains it.
         let peer = text("peer");

@@ -19,7 +19,7 @@ pub(crate) fn write(figures: &Figures, path: &Path) {
     let area = SVGBackend::new(path, size).into_drawing_area();
     area.fill(&WHITE).unwrap();
     let text = |size: u32| ("sans-serif", size).into_font().color(&BLACK);
-    area.draw_text("Jobs or requests a second: median of the run, and its spread", &text(17), (12, 12)).unwrap();
+    area.draw_text("Jobs or requests per second: median and spread of the run", &text(17), (12, 12)).unwrap();
     #[expect(clippy::cast_possible_truncation, reason = "pixels")]
     let x = |value: f64| LEFT + (value / most * f64::from(WIDTH - LEFT - 90)) as i32;
     for (row, (figure, least, highest)) in rates.iter().enumerate() {

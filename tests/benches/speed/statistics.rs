@@ -7,7 +7,7 @@ use std::time::Duration;
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "an index between the first and the last"
+    reason = "the result is a valid index of the slice"
 )]
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * part).round() as usize]

@@ -10,7 +10,7 @@ use super::operator::{Act, Deed, Operator};
 
 /// Milliseconds between two cancellations.
 const INTERVAL_MS: std::ops::Range<u64> = 120..400;
-/// Probability that a job is cancelled twice at once.
+/// Probability that a job is cancelled twice at the same time.
 const TWICE: f64 = 0.15;
 
 /// The open jobs and some ended ones, each with the stage that it has reached.

@@ -1,5 +1,5 @@
-//! Operators who cancel jobs, retry jobs and pause mail at random while everything else goes wrong. They call the same functions
-//! as the commands of `magic-link-worker`.
+//! Operators who cancel jobs, retry jobs and pause mail at random while faults are injected. They call the same
+//! functions as the commands of `magic-link-worker`.
 
 mod cancels;
 mod operator;
@@ -13,8 +13,8 @@ use tokio::{task::JoinHandle, time::Instant};
 use self::operator::Operator;
 use crate::run::Run;
 
-/// Starts three operators: one cancels jobs, one retries jobs, and one pauses mail. They stop when the run's time is over, and no
-/// pause is left. Returns what they did.
+/// Starts three operators: one cancels jobs, one retries jobs, and one pauses mail. When the run's time is over, they
+/// stop, and all pauses that are still active are ended. The returned task yields the operators' actions.
 pub(crate) fn begin(system: &TestSystem, run: Run) -> JoinHandle<Vec<Act>> {
     let end = Instant::now() + run.time;
     let cancels = cancels::run(Operator::new(system, "cancels", run.seed.wrapping_add(4)), end);

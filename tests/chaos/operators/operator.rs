@@ -1,4 +1,4 @@
-//! An operator, and what came of each action.
+//! An operator, and the outcome of each action.
 
 use std::time::Duration;
 
@@ -23,10 +23,11 @@ use crate::people;
 /// Time between two attempts to look up an action while Postgres is down.
 const PACE: Duration = Duration::from_millis(50);
 
-/// Maximum time to look for jobs. During an outage, an operator acts on jobs that were seen before.
+/// Maximum time to query jobs. If a query fails or takes longer, for example during an outage, the operator acts on
+/// jobs from an earlier query.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
-/// Ends the sessions of one operator ($1), so that none of them can act after the action has been looked up.
+/// Ends the sessions of one operator ($1), so that an action cannot take effect after it has been looked up.
 const END_SESSIONS: &str = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = $1";
 const TOOK_EFFECT: &str = "select exists (select from operator_actions where reason = $1)";
 
@@ -38,13 +39,13 @@ pub(crate) enum Deed {
     Resume(PauseTarget),
 }
 
-/// An action of an operator.
+/// An action by an operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
     pub(crate) deed: Deed,
-    /// The operator's reason. Each action has its own, by which its row in `operator_actions` can be found.
+    /// The operator's reason. It is unique, so it identifies the action's row in `operator_actions`.
     pub(crate) reason: String,
-    /// Actions that began at the same time have the same number and the same operator.
+    /// An operator's actions that began at the same time have the same number.
     pub(crate) batch: usize,
     /// When the action began.
     pub(crate) from: f64,
@@ -62,7 +63,7 @@ pub(crate) enum Outcome {
 }
 
 impl Deed {
-    /// The word in `operator_actions.action`.
+    /// The value of `operator_actions.action`.
     pub(crate) fn action(&self) -> &'static str {
         match self {
             Self::Cancel(_) => "cancel",
@@ -72,7 +73,7 @@ impl Deed {
         }
     }
 
-    /// The id of the job, or what is paused.
+    /// The id of the job, or the target of the pause.
     pub(crate) fn object(&self) -> String {
         match self {
             Self::Cancel(job) | Self::Retry(job) => job.to_string(),
@@ -103,7 +104,8 @@ impl Act {
         }
     }
 
-    /// Whether the action took effect. `None` for `cancelling`, which is also the answer if the job was cancelled before.
+    /// Whether the action took effect. `None` for `cancelling`, because that code is also returned if an earlier action
+    /// cancelled the job.
     pub(crate) fn took_effect(&self) -> Option<bool> {
         match &self.outcome {
             Outcome::LookedUp { took_effect, .. } => Some(*took_effect),
@@ -118,9 +120,9 @@ impl Act {
 #[derive(Debug)]
 pub(crate) struct Operator {
     name: &'static str,
-    /// Connects as the operators' role.
+    /// Connections that use the operators' role.
     pool: PgPool,
-    /// Picks jobs and looks up actions.
+    /// Connections for picking jobs and looking up actions.
     admin: PgPool,
     pub(crate) rng: StdRng,
     pub(crate) acts: Vec<Act>,
@@ -129,7 +131,7 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn new(system: &TestSystem, name: &'static str, seed: u64) -> Self {
-        // One connection for each of two actions at once.
+        // Two actions may run at the same time, and each needs a connection.
         let pool = outbox::connect(&system.url_as(Role::Operator).into(), 2, name).unwrap();
         let (admin, rng) = (system.admin.clone(), StdRng::seed_from_u64(seed));
         Self { name, pool, admin, rng, acts: vec![], batches: 0 }
@@ -140,7 +142,7 @@ impl Operator {
         sleep(Duration::from_millis(self.rng.random_range(millis))).await;
     }
 
-    /// The rows of a query, or `None` while Postgres is down.
+    /// Returns the rows of a query, or `None` if the query fails or takes too long, for example while Postgres is down.
     pub(crate) async fn rows<T>(&self, query: &'static str) -> Option<Vec<T>>
     where
         T: for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
@@ -152,9 +154,10 @@ impl Operator {
     pub(crate) async fn act(&mut self, deeds: Vec<Deed>) {
         let mut reasons = vec![];
         for number in 0..deeds.len() {
-            // No log may contain the address.
+            // The reason contains an address. The test fails if a program logs the reason, because no log may contain
+            // an address.
             let person = people::address(self.rng.random_range(0..people::PEOPLE));
-            reasons.push(format!("{} {}.{number}: {person} asked for it", self.name, self.batches));
+            reasons.push(format!("{} {}.{number}: requested by {person}", self.name, self.batches));
         }
         let acts = deeds.into_iter().zip(reasons).map(async |(deed, reason)| {
             let from = now();
@@ -176,7 +179,7 @@ impl Operator {
         self.acts.extend(acts);
     }
 
-    /// Whether an action took effect. Waits until Postgres answers.
+    /// Looks up whether an action took effect. Retries until Postgres answers.
     async fn look_up(&self, reason: &str) -> bool {
         loop {
             let found = in_time(async {

@@ -1,4 +1,4 @@
-//! Pauses mail or one upstream for a short time, and resumes it or lets the pause end by itself.
+//! Pauses mail or one upstream for a short time, and then resumes it or lets the pause run out.
 
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use super::operator::{Act, Deed, Operator};
 const INTERVAL_MS: std::ops::Range<u64> = 2_500..7_000;
 /// How long a pause lasts, in milliseconds.
 const LASTS_MS: std::ops::Range<u64> = 1_000..3_000;
-/// Milliseconds between a pause and its resume. Every second pause is resumed; the others end by themselves.
+/// Milliseconds after which an operator ends a pause. Every second pause is ended in this way; the others run out.
 const RESUMED_AFTER_MS: std::ops::Range<u64> = 200..900;
-/// Probability that a pause or a resume is made twice at once. The two pauses have different lengths.
+/// Probability that an operator starts or ends a pause twice at the same time. Two pauses that start at the same time
+/// have different lengths.
 const TWICE: f64 = 0.25;
 
 const TARGETS: [PauseTarget; 3] = [PauseTarget::Mail, PauseTarget::Supabase, PauseTarget::Mailgun];

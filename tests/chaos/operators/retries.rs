@@ -10,10 +10,11 @@ use super::operator::{Act, Deed, Operator};
 
 /// Milliseconds between two retries.
 const INTERVAL_MS: std::ops::Range<u64> = 150..500;
-/// Probability that a job is retried twice at once.
+/// Probability that a job is retried twice at the same time.
 const TWICE: f64 = 0.2;
 
-/// Jobs, each with what a retry should say about it. A person may ask again at any moment, so this is only a guess.
+/// Jobs, each with a kind that predicts the result of a retry. The prediction can be wrong, because the person can
+/// request another link before the retry.
 const JOBS: &str = "
     select id, 'open' as kind from email_jobs_open
     union all

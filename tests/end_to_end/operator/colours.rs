@@ -11,10 +11,10 @@ use sandbox::Programs;
 
 use super::{API, WORKER, Which, start};
 
-/// The first character of an escape sequence for a colour.
+/// The first character of the escape sequences that set a colour.
 const ESCAPE: char = '\u{1b}';
 
-/// What a program writes to a terminal until its listener is open.
+/// Returns what a program writes to a terminal until it logs that it is listening.
 async fn on_terminal(which: Which, no_color: bool) -> String {
     let programs = Programs::build().await.unwrap();
     let (path, settings) = match which {
@@ -47,7 +47,7 @@ async fn on_terminal(which: Which, no_color: bool) -> String {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_and_for_those_who_want_them() {
+async fn colours_are_written_only_to_terminals_and_never_if_no_color_is_set() {
     for which in [Which::Api, Which::Worker] {
         assert!(on_terminal(which, false).await.contains(ESCAPE), "{which:?}");
         let plain = on_terminal(which, true).await;

@@ -1,5 +1,4 @@
-//! The first line of each program says which build is running and which settings differ from the defaults. It leaves
-//! out secrets.
+//! The first log line of each program shows the build and the settings that differ from the defaults, without secrets.
 
 use sandbox::Program;
 use tests::{Plan, TestSystem};
@@ -15,7 +14,7 @@ fn first_fields(program: &Program) -> (String, String) {
 }
 
 #[tokio::test]
-async fn the_first_line_has_the_build_and_the_changed_settings_but_no_secret() {
+async fn the_first_log_line_shows_the_build_and_the_changed_settings_but_no_secrets() {
     let plan = Plan::default()
         .api("MAILGUN_WEBHOOK_SIGNING_KEY", "signing-sesame")
         .api("CALLBACK_PATH", "/auth/callback")
@@ -37,7 +36,7 @@ async fn the_first_line_has_the_build_and_the_changed_settings_but_no_secret() {
 }
 
 #[tokio::test]
-async fn a_metric_of_both_programs_says_which_build_it_is() {
+async fn both_programs_export_a_metric_with_their_build() {
     let system = TestSystem::start().await;
     let worker = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
     for (url, program) in [(system.private_url(0, "/metrics").await, "magic-link-api"), (worker, "magic-link-worker")] {

@@ -1,4 +1,4 @@
-//! What the log says about individual jobs, refused origins and webhooks.
+//! Log lines about individual jobs, refused origins and webhooks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tests::{Plan, TestSystem};
 use super::{MAX_WAIT, fields};
 
 #[tokio::test]
-async fn each_finished_job_has_one_line() {
+async fn each_finished_job_is_logged_once() {
     let system = TestSystem::start().await;
     let answer = system.ask("hello@example.com").await;
     let job = system.until_state(&answer, "sent").await;
@@ -29,7 +29,7 @@ async fn each_finished_job_has_one_line() {
 }
 
 #[tokio::test]
-async fn a_job_that_ends_while_it_waits_has_a_line_too() {
+async fn a_job_that_ends_while_waiting_is_logged() {
     let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     let answer = system.ask("hello@example.com").await;
     let late = "
@@ -39,7 +39,7 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
     system.start_worker().await;
     let job = system.until_state(&answer, "expired").await;
     let worker = &system.workers[0];
-    let line = worker.wait_for_line("job ended while it waited", MAX_WAIT).await.unwrap();
+    let line = worker.wait_for_line("job ended while no worker was delivering it", MAX_WAIT).await.unwrap();
     let told = fields(&line);
     let ids = (&json!(job.id.to_string()), &json!(answer.request_id));
     assert_eq!((&told["job_id"], &told["request_id"]), ids, "{line}");
@@ -58,7 +58,7 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
 }
 
 #[tokio::test]
-async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too() {
+async fn superseded_jobs_and_duplicate_requests_are_logged() {
     let plan = Plan { workers: 0, ..Plan::default() }.api("DUPLICATE_WINDOW", "1m");
     let mut system = TestSystem::with(plan).await;
     let first = system.ask_for("hello@example.com", "one").await;
@@ -66,8 +66,8 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
     let repeated = system.ask_for("hello@example.com", "two").await;
     let api = &system.apis[0];
     for (answer, message, code) in [
-        (&first, "job ended while it waited", "newer_request"),
-        (&repeated, "the request was not queued, so it gets no mail of its own", "duplicate"),
+        (&first, "job ended while no worker was delivering it", "newer_request"),
+        (&repeated, "the request was not queued; no mail will be sent for it", "duplicate"),
     ] {
         let line = api.wait_for_line(message, MAX_WAIT).await.unwrap();
         let (told, job) = (fields(&line), system.job(answer).await);
@@ -78,7 +78,7 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
         assert!(told["age_ms"].is_u64(), "{line}");
     }
     let lines =
-        api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no mail of its own")).count();
+        api.log().iter().filter(|line| line.contains("job ended") || line.contains("no mail will be sent")).count();
     assert_eq!((lines, api.log().concat().contains("hello@")), (2, false));
     system.start_worker().await;
     system.until_state(&second, "sent").await;
@@ -86,7 +86,7 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
 }
 
 #[tokio::test]
-async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
+async fn the_host_of_a_refused_origin_is_logged_only_once() {
     let system = TestSystem::start().await;
     let secret = "https://ann:sesame@lost-portal.example.org:8443/ann?token=sesame";
     let hostile = "https://evil.example\",\"level\":\"ERROR\n2026 ERROR forged";
@@ -127,7 +127,7 @@ async fn webhooks_are_logged_in_batches() {
         if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
     })
     .await;
-    let refused = api.wait_for_line("webhooks were refused", MAX_WAIT).await.unwrap();
+    let refused = api.wait_for_line("webhooks refused", MAX_WAIT).await.unwrap();
     assert_eq!(
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
         (&json!("bad_signature"), &json!(1))

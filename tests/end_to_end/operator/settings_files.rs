@@ -1,4 +1,4 @@
-//! docs/settings.md and the example `.env`.
+//! Tests of docs/settings.md, the example `.env` and the settings in `--help`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -9,14 +9,14 @@ use tests::{get_at, post_at, settings::Settings};
 use super::{MAX_WAIT, Which, end_of, server, start};
 
 #[test]
-fn the_written_files_are_fresh() {
+fn the_generated_files_are_up_to_date() {
     for (path, content) in Settings::read().files() {
         let is_fresh = fs::read_to_string(&path).unwrap() == content;
         assert!(is_fresh, "{} is out of date: run `just settings`", path.display());
     }
 }
 
-/// Prints the example. This must work even if the existing `.env` is broken.
+/// Returns the example `.env` that the worker prints. The worker must print it even if the existing `.env` is broken.
 async fn print_example() -> String {
     let worker = Programs::build().await.unwrap().worker.clone();
     let arguments = ["-c", r#"echo '=' > .env; exec "$0" example-env"#, worker.to_str().unwrap()];
@@ -26,7 +26,7 @@ async fn print_example() -> String {
 }
 
 #[tokio::test]
-async fn the_example_names_every_setting_and_has_a_key_of_its_own() {
+async fn the_example_contains_every_setting_and_a_freshly_generated_key() {
     let (example, other) = (print_example().await, print_example().await);
     let settings = Settings::read();
     let all = || settings.both.iter().chain(&settings.api).chain(&settings.worker);
@@ -45,7 +45,7 @@ async fn the_example_names_every_setting_and_has_a_key_of_its_own() {
     assert!(differ.len() == 1 && differ[0].0.starts_with("LINK_SEALING_KEY="), "{differ:?}");
 }
 
-/// Starts a program whose settings are the example, except for the addresses of this test.
+/// Starts a program with the example as its `.env`. `addresses` contains environment variables, which take precedence.
 fn start_with_example(path: &std::path::Path, example: &str, addresses: &[(&str, String)]) -> Program {
     let script = r#"printf %s "$1" > .env; exec "$0""#;
     let settings: Vec<_> = addresses.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -53,7 +53,7 @@ fn start_with_example(path: &std::path::Path, example: &str, addresses: &[(&str,
 }
 
 #[tokio::test]
-async fn the_example_starts_both_programs_as_it_is() {
+async fn both_programs_start_with_the_unchanged_example() {
     let example = print_example().await;
     server().await.create_database("example").await.unwrap();
     let callback = "https://portal.example.com/auth/callback";

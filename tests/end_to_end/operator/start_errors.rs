@@ -1,4 +1,4 @@
-//! For each operator mistake, a program prints one line in our own words and ends with an exit code.
+//! If a setting is wrong or the database cannot be used, each message is one line in this project's own words.
 
 use std::net::TcpListener;
 
@@ -6,8 +6,8 @@ use sandbox::{Program, Programs, Role, ServerAddress};
 
 use super::{MAX_WAIT, Setting, Which, end_of, fields, server, start};
 
-/// Words from libraries' own errors, which do not help a person who runs the programs, and `sesame`, the password in
-/// the tests' `DATABASE_URL`s.
+/// Words that must not occur in a message: parts of libraries' error messages, which do not help operators, and
+/// `sesame`, the password in the tests' `DATABASE_URL`s.
 const FOREIGN: [&str; 9] = [
     "invalid digit",
     "os error",
@@ -26,7 +26,7 @@ fn assert_ours(lines: &[String]) {
     }
 }
 
-/// Runs a program. It must print one line that contains these words and end with this exit code.
+/// Asserts that a program prints a single line, which contains `words`, and exits with `code`.
 async fn assert_refused(which: Which, changes: &[Setting<'_>], arguments: &[&str], code: i32, words: &str) {
     let (ended, lines) = end_of(start(which, changes, arguments).await).await;
     assert_eq!((ended, lines.len()), (Some(code), 1), "{which:?} {changes:?} {arguments:?}: {lines:?}");
@@ -35,7 +35,7 @@ async fn assert_refused(which: Which, changes: &[Setting<'_>], arguments: &[&str
 }
 
 #[tokio::test]
-async fn a_bad_value_is_told_in_our_words() {
+async fn an_invalid_value_is_reported_in_our_own_words() {
     for (which, variable, value, words) in [
         (Which::Api, "API_MAX_CONNECTIONS", "many", "API_MAX_CONNECTIONS: `many` is not a number from 10 to 100000"),
         (Which::Api, "DATABASE_MAX_CONNECTIONS", "", "`` is not a number from 1 to 1000"),
@@ -49,14 +49,15 @@ async fn a_bad_value_is_told_in_our_words() {
         (Which::Worker, "SUPABASE_URL", "abc", "`abc` is not a URL"),
         (Which::Worker, "SUPABASE_CA_FILE", "/nowhere/ca.pem", "cannot be read: there is no such file"),
         (Which::Worker, "SUPABASE_CA_FILE", "/", "cannot be read: it is a directory"),
-        (Which::Worker, "SUPABASE_CA_FILE", "/dev/null", "contains no certificate in PEM"),
+        (Which::Worker, "SUPABASE_CA_FILE", "/dev/null", "contains no PEM certificate"),
         (Which::Worker, "LINK_SEALING_KEY", "!", "is not base64"),
     ] {
         assert_refused(which, &[(variable, value)], &[], 2, words).await;
     }
 }
 
-/// Two portals with one origin, and one with a wrong colour, a wrong time zone and no name.
+/// Two portals that share an origin. The first portal's `from` is not at MAILGUN_DOMAIN. The second portal has no name,
+/// an invalid colour and an invalid time zone.
 const FAULTY_PORTALS: &str = r#"[[portal]]
 id = "shop"
 name = "Shop"
@@ -71,13 +72,13 @@ time_zone = "Mars/Olympus"
 "#;
 
 #[tokio::test]
-async fn every_fault_of_the_portals_file_stops_both_programs() {
+async fn both_programs_report_every_fault_in_the_portals_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("portals.toml");
     let file = file.to_str().unwrap();
     let missing = [("PORTALS_FILE", "/nowhere/portals.toml"), ("CALLBACK_ORIGINS", "")];
     for which in [Which::Api, Which::Worker] {
-        assert_refused(which, &missing, &[], 2, "PORTALS_FILE: /nowhere/portals.toml: It does not exist.").await;
+        assert_refused(which, &missing, &[], 2, "PORTALS_FILE: /nowhere/portals.toml: No such file or folder.").await;
     }
     std::fs::write(file, FAULTY_PORTALS).unwrap();
     for which in [Which::Api, Which::Worker] {
@@ -85,7 +86,7 @@ async fn every_fault_of_the_portals_file_stops_both_programs() {
         assert_eq!(code, Some(2), "{lines:?}");
         let expected = [
             "7: `name` is missing",
-            "9: `origins` has an origin that is already on line 4",
+            "9: `origins` has an entry that overlaps with an entry on line 4",
             "10: `colour`: `blue` is not a colour",
             "11: `time_zone`: is not a name in the IANA time zone database",
         ];
@@ -95,17 +96,17 @@ async fn every_fault_of_the_portals_file_stops_both_programs() {
         }
         assert_ours(&lines);
     }
-    // The worker compares the sender with MAILGUN_DOMAIN only if the file has no fault.
+    // The worker checks that `from` is an address at MAILGUN_DOMAIN only if the file has no other fault.
     std::fs::write(file, FAULTY_PORTALS.split("\n\n").next().unwrap()).unwrap();
     let words =
         "portals.toml:5: `from` of the portal `shop` is not an address at MAILGUN_DOMAIN, which is mg.example.com";
     assert_refused(Which::Worker, &[("PORTALS_FILE", file)], &[], 2, words).await;
     let both = [("PORTALS_FILE", file)];
-    assert_refused(Which::Api, &both, &[], 2, "CALLBACK_ORIGINS: is set together with PORTALS_FILE").await;
+    assert_refused(Which::Api, &both, &[], 2, "CALLBACK_ORIGINS: cannot be combined with PORTALS_FILE").await;
 }
 
 #[tokio::test]
-async fn a_busy_port_is_one_line_and_a_bad_setting() {
+async fn a_port_in_use_is_reported_as_a_wrong_setting() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
     for (which, variable) in
@@ -117,7 +118,7 @@ async fn a_busy_port_is_one_line_and_a_bad_setting() {
 }
 
 #[tokio::test]
-async fn a_dotenv_that_cannot_be_read_is_told_in_our_words() {
+async fn an_unreadable_dotenv_file_is_reported_in_our_own_words() {
     let programs = Programs::build().await.unwrap();
     for path in [&programs.api, &programs.worker] {
         let arguments = ["-c", r#"mkdir .env; exec "$0""#, path.to_str().unwrap()];
@@ -127,7 +128,7 @@ async fn a_dotenv_that_cannot_be_read_is_told_in_our_words() {
     }
 }
 
-/// `DATABASE_URL`s that do not work, and the message for each.
+/// Returns `DATABASE_URL`s that do not work, each with a part of the expected error message.
 async fn bad_databases() -> [(String, &'static str); 4] {
     let server = server().await;
     let name = "postgres";
@@ -144,7 +145,7 @@ async fn bad_databases() -> [(String, &'static str); 4] {
 }
 
 #[tokio::test]
-async fn a_command_without_its_database_says_why_in_one_line() {
+async fn a_command_that_cannot_use_its_database_reports_why_in_one_line() {
     for (url, words) in bad_databases().await {
         for arguments in [&["migrate"][..], &["upstreams"], &["forget", "ann@example.com"]] {
             assert_refused(Which::Worker, &[("DATABASE_URL", &url)], arguments, 1, words).await;
@@ -160,7 +161,7 @@ async fn a_command_without_its_database_says_why_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_program_without_its_database_waits_and_says_why() {
+async fn a_program_that_cannot_use_its_database_keeps_trying_and_logs_why() {
     for (url, words) in bad_databases().await {
         for which in [Which::Api, Which::Worker] {
             let program = start(which, &[("DATABASE_URL", &url)], &[]).await;
@@ -173,7 +174,7 @@ async fn a_program_without_its_database_waits_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_migrate_is_told_so() {
+async fn migrating_with_a_read_only_role_fails_with_a_clear_message() {
     let server = server().await;
     server.create_database("no_migration").await.unwrap();
     server.set_roles("no_migration").await.unwrap();

@@ -1,9 +1,9 @@
-//! The documentation states the oldest version of Postgres that the tests run on.
+//! The minimum version of Postgres in the documentation is the oldest version that the tests run on.
 
 use sandbox::OLDEST_POSTGRES;
 
 #[test]
-fn the_stated_minimum_version_of_postgres_is_the_tested_one() {
+fn the_documented_minimum_version_of_postgres_is_tested() {
     let documents = [
         ("README.md", include_str!("../../../README.md")),
         ("docs/deploying.md", include_str!("../../../docs/deploying.md")),

@@ -1,9 +1,9 @@
-//! `magic-link-worker upstreams`, `/metrics` and `/health/ready` report the same about an upstream.
+//! `magic-link-worker upstreams`, `/metrics` and `/health/ready` report the same status for an upstream.
 
 use sandbox::{Fault, eventually};
 use tests::TestSystem;
 
-/// What the command, the metrics and the health check say about Supabase.
+/// The status of Supabase in the output of `upstreams`, in the metrics and in the health check.
 #[derive(Debug, PartialEq, Eq)]
 struct Reports {
     command: String,
@@ -36,7 +36,7 @@ async fn until_all_say(system: &TestSystem, kind: &str, open: u8, slow: u8, heal
         gauges: [open.to_string(), slow.to_string()],
         health: (health.0, health.1.to_owned()),
     };
-    eventually("all reports to agree", async || {
+    eventually("all three reports to show the expected status", async || {
         let reports = read(system).await;
         if reports == wanted { Ok(()) } else { Err(reports) }
     })
@@ -44,12 +44,12 @@ async fn until_all_say(system: &TestSystem, kind: &str, open: u8, slow: u8, heal
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_down_is_down_in_all_three() {
+async fn the_command_the_metrics_and_the_health_check_agree_about_an_upstream() {
     let system = TestSystem::start().await;
     until_all_say(&system, "ok", 0, 0, (200, "ok")).await;
     system.supabase.faults().add(Fault::status(503).always());
     system.ask("hello@example.com").await;
-    until_all_say(&system, "down (slow pace)", 0, 1, (503, "down")).await;
+    until_all_say(&system, "down (slow mode)", 0, 1, (503, "down")).await;
     let lines = system.worker_command(&["upstreams"]).await.join("\n");
     let code: String = system.scalar("select code from upstreams where name = 'supabase'").await;
     assert!(lines.contains(&format!(": {code}: ")) && lines.contains("Check SUPABASE_URL."), "{lines}");

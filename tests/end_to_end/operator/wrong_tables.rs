@@ -1,4 +1,4 @@
-//! Missing or old tables are not an outage: the log line about them says which command to run.
+//! Missing or outdated tables are not logged as a database outage. The log line about them contains the command to run.
 
 use sandbox::{Role, TestDatabase, eventually};
 use tests::TestSystem;
@@ -7,7 +7,8 @@ use super::{MAX_WAIT, Which, fields, server, start};
 
 const COMMAND: &str = "run this version's `magic-link-worker migrate`";
 
-/// Starts both programs on a database without the tables that they need, then provides them.
+/// Asserts that both programs report missing or outdated tables, and that they notice when the tables have been fixed.
+/// `provide` is the SQL that fixes the tables. If it is empty, `magic-link-worker migrate` fixes them.
 async fn assert_reported(database: &TestDatabase, provide: &str) {
     let url = database.url();
     let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
@@ -35,7 +36,7 @@ async fn an_empty_database_is_reported_with_the_command_to_run() {
 }
 
 #[tokio::test]
-async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
+async fn tables_from_an_older_version_are_reported_with_the_command_to_run() {
     let database = TestDatabase::new().await;
     let newest = "where version = (select max(version) from _sqlx_migrations)";
     database.execute(&format!("create table taken as select * from _sqlx_migrations {newest}")).await;
@@ -44,7 +45,7 @@ async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
 }
 
 #[tokio::test]
-async fn a_table_that_goes_missing_is_not_an_outage() {
+async fn a_missing_table_is_not_reported_as_an_outage() {
     let system = TestSystem::start().await;
     let worker = &system.workers[0];
     eventually("the worker to be ready", async || if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) })
@@ -64,7 +65,7 @@ async fn a_table_that_goes_missing_is_not_an_outage() {
 }
 
 #[tokio::test]
-async fn the_command_migrates_as_the_owner() {
+async fn migrate_works_with_the_owner_role() {
     let server = server().await;
     server.create_database("by_command").await.unwrap();
     server.set_roles("by_command").await.unwrap();

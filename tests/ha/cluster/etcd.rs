@@ -1,4 +1,4 @@
-//! The single etcd server that holds the cluster's state.
+//! The single etcd server that stores the cluster's state.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Starts etcd and returns its client port.
+/// Starts etcd. Returns the daemon and its client port.
 pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
-    let program = find_program("etcd").expect("etcd is not installed: use `just ha-test`");
+    let program = find_program("etcd").expect("etcd is not installed: run `just ha-test`");
     let (clients, peers) = (free_port().unwrap(), free_port().unwrap());
     let url = |port| format!("http://127.0.0.1:{port}");
     let args = [
@@ -22,12 +22,12 @@ pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
         format!("--initial-cluster=default={}", url(peers)),
         "--log-outputs=stderr".to_owned(),
         // Patroni 3.0.2 (Debian 12) must not use etcd's v3 API. With v3, a primary that was frozen for longer than the
-        // TTL may overwrite the leader key without checking which node holds the key now, and then the new primary's
-        // commits are lost.
+        // TTL may overwrite the leader key without checking which node holds the key now. The new primary's commits are
+        // then lost.
         "--enable-v2=true".to_owned(),
     ];
     let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();
     let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, clients)).await.is_ok();
-    etcd.until(TIMEOUT, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
+    etcd.until(TIMEOUT, listens).await.unwrap_or_else(|log| panic!("etcd did not start:\n{log}"));
     (etcd, clients)
 }

@@ -17,9 +17,11 @@ use sandbox::{Daemon, DaemonFolder, ServerAddress, eventually};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
-/// Patroni's settings for the cluster, in seconds. Patroni's defaults are 30, 10 and 10.
+/// Patroni's `ttl` in seconds. The default is 30.
 pub(crate) const TTL: u32 = 15;
+/// Patroni's `loop_wait` in seconds. The default is 10.
 pub(crate) const LOOP_WAIT: u32 = 3;
+/// Patroni's `retry_timeout` in seconds. The default is 10.
 pub(crate) const RETRY_TIMEOUT: u32 = 5;
 
 /// After this time, the primary stops waiting for a standby that does not answer. Postgres's default is 60 s.
@@ -34,7 +36,7 @@ const STANDBYS: &str = "
     from pg_stat_replication
     where state = 'streaming'";
 
-/// The running cluster.
+/// A running cluster.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     etcd: Daemon,
@@ -54,13 +56,13 @@ impl Cluster {
         cluster
     }
 
-    /// The server address to use for a port that is forwarded to one of the servers. Contains the password, which is
-    /// the same for all roles.
+    /// Returns the address of a port that forwards connections to the servers, such as the balancer's. The address
+    /// contains the password, which is the same for all roles.
     pub(crate) fn address_at(&self, port: u16) -> ServerAddress {
         self.nodes[0].server.at_port(port)
     }
 
-    /// The primary, if there is exactly one.
+    /// Returns the primary, or `None` if no node or more than one node reports that it is the primary.
     pub(crate) async fn primary(&self) -> Option<&Node> {
         let mut primaries = vec![];
         for node in &self.nodes {
@@ -71,7 +73,7 @@ impl Cluster {
         if let [primary] = primaries[..] { Some(primary) } else { None }
     }
 
-    /// Whether Patroni reports this role for a node.
+    /// Returns whether Patroni reports `role` for `node`.
     async fn is(&self, node: &Node, role: &str) -> bool {
         let asked = self.client.get(node.rest_url(role)).timeout(Duration::from_secs(1)).send().await;
         asked.is_ok_and(|answer| answer.status() == 200)
@@ -85,19 +87,19 @@ impl Cluster {
                 Ok((2, 1)) => Ok(primary),
                 other => {
                     let name = &primary.name;
-                    Err(self.incomplete(format!("{name} is the primary; standbys, synchronous standbys: {other:?}")))
+                    Err(self.incomplete(format!("the primary is {name}; (all, synchronous) standbys: {other:?}")))
                 }
             }
         })
         .await
     }
 
-    /// The index of a node in `nodes`.
+    /// Returns the index of the node `name` in `nodes`.
     pub(crate) fn position(&self, name: &str) -> usize {
         self.nodes.iter().position(|node| node.name == name).unwrap()
     }
 
-    /// The name of the synchronous standby.
+    /// Returns the name of the synchronous standby.
     pub(crate) async fn synchronous_standby(&self) -> String {
         const NAME: &str = "select application_name from pg_stat_replication where sync_state = 'sync'";
         let primary = self.primary().await.unwrap();
@@ -105,7 +107,7 @@ impl Cluster {
         sqlx::query_scalar(NAME).fetch_one(&mut connection).await.unwrap()
     }
 
-    /// Hands the primary role to a standby, like a planned switchover. Returns once Patroni confirms it.
+    /// Performs a planned switchover from the primary to a standby. Returns once Patroni has confirmed the switchover.
     pub(crate) async fn switch_over(&self, from: &Node) {
         let request = self.client.post(from.rest_url("switchover")).json(&json!({ "leader": from.name }));
         let answer = request.send().await.unwrap();
@@ -117,7 +119,7 @@ impl Cluster {
         self.nodes[node].restart(&self.folder);
     }
 
-    /// Number of the programs' sessions on servers that are not the primary.
+    /// Returns the number of sessions that the programs have on standbys.
     pub(crate) async fn sessions_on_standbys(&self) -> usize {
         const SESSIONS: &str = "
             select count(*) from pg_stat_activity where usename like 'magic_link_%' and pg_is_in_recovery()";
@@ -135,7 +137,7 @@ impl Cluster {
     }
 }
 
-/// What was seen instead of a complete cluster, and the last log lines of the nodes, for the output of a failing test.
+/// The state of an incomplete cluster and the nodes' last log lines, for the output of a failing test.
 struct Incomplete<'a> {
     seen: String,
     nodes: &'a [Node],

@@ -1,4 +1,4 @@
-//! A node of the cluster: Patroni and the Postgres server that it manages.
+//! A cluster node: Patroni and the Postgres server that it manages.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,12 +11,12 @@ use tokio::time::sleep;
 
 use super::{LOOP_WAIT, RETRY_TIMEOUT, TTL, WAL_SENDER_TIMEOUT, postmaster::Postmaster};
 
-/// Number of lines of Patroni's log in the output of a failing test.
+/// The number of Patroni's last log lines that are included in the output of a failing test.
 const LOG_LINES: usize = 30;
 
 pub(crate) struct Node {
     pub(crate) name: String,
-    /// The address of the server itself, without the balancer.
+    /// The server's own address, which bypasses the balancer.
     pub(crate) server: ServerAddress,
     pub(crate) rest_port: u16,
     data: PathBuf,
@@ -35,7 +35,7 @@ impl Node {
         Self { name, server: ServerAddress::new(port, password), rest_port, data, settings, patroni }
     }
 
-    /// URL of Patroni's REST API.
+    /// Returns the URL of a path in Patroni's REST API.
     pub(super) fn rest_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.rest_port)
     }
@@ -45,8 +45,8 @@ impl Node {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Stops the same processes (SIGSTOP) for a while, as if the machine hung. Connections stay open. When the
-    /// processes continue, they do not know that time has passed.
+    /// Freezes Patroni and all processes of its server (SIGSTOP) for `time`, as if the machine hung. Connections stay
+    /// open. The processes do not notice that they were frozen.
     pub(crate) async fn freeze_for(&self, time: Duration) {
         self.signal(Signal::SIGSTOP);
         sleep(time).await;
@@ -65,7 +65,6 @@ impl Node {
         self.patroni = spawn(folder, &self.name, &self.settings);
     }
 
-    /// Patroni's whole log.
     pub(crate) fn log(&self) -> String {
         self.patroni.log()
     }
@@ -79,14 +78,14 @@ impl Node {
 
 /// Starts Patroni. If the test is killed, Patroni gets SIGTERM and stops its server.
 fn spawn(folder: &DaemonFolder, name: &str, settings: &Path) -> Daemon {
-    let program = find_program("patroni").expect("Patroni is not installed: use `just ha-test`");
+    let program = find_program("patroni").expect("Patroni is not installed: run `just ha-test`");
     folder.spawn(&program, &[settings], &format!("{name}.log"), Signal::SIGTERM).unwrap()
 }
 
-/// Patroni's settings, as for a production cluster. Only the addresses and passwords are specific to the test.
+/// Patroni's settings. They suit a production cluster, apart from the addresses, passwords and shorter timeouts.
 fn settings(name: &str, rest_port: u16, port: u16, etcd_port: u16, data: &Path, password: &str) -> String {
     let (data, pgpass) = (data.display(), data.with_extension("pgpass"));
-    let pg_rewind = find_program("pg_rewind").expect("Postgres's programs are not installed: use `just ha-test`");
+    let pg_rewind = find_program("pg_rewind").expect("Postgres's programs are not installed: run `just ha-test`");
     let programs = pg_rewind.canonicalize().unwrap();
     let (programs, pgpass) = (programs.parent().unwrap().display(), pgpass.display());
     format!(

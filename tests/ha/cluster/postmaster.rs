@@ -1,4 +1,5 @@
-//! The processes of a Postgres server that Patroni started. Patroni is not their parent.
+//! The processes of a Postgres server that Patroni started. They are not children of the Patroni process, so they must
+//! be found and signalled separately.
 
 use std::{fs, path::Path};
 
@@ -13,10 +14,10 @@ pub(super) struct Postmaster {
 }
 
 impl Postmaster {
-    /// The server that runs on this data folder, if any.
+    /// Finds the server that runs on the data folder `data`.
     pub(super) fn of(data: &Path) -> Option<Self> {
         let pid = fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()?;
-        // A killed server leaves this file behind, and another process may have reused its pid.
+        // A killed server leaves `postmaster.pid` behind, and another process may have reused the server's pid.
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let is_it = String::from_utf8_lossy(&arguments).split('\0').any(|argument| Path::new(argument) == data);
         is_it.then_some(Self { pid })
@@ -37,7 +38,8 @@ impl Postmaster {
     }
 }
 
-/// The parent's pid is the second field after the program's name. The name is in parentheses and may contain spaces (proc(5)).
+/// Returns the pid of the parent process. In `/proc/PID/stat`, it is the second field after the program's name. The
+/// name is in parentheses and may contain spaces (see proc(5)).
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()

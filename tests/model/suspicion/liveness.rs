@@ -1,4 +1,4 @@
-//! Checks that ordinary people's jobs are sent once nothing goes wrong any more.
+//! Checks that the jobs of ordinary recipients, whom no firewall refuses, are sent once no more faults occur.
 
 use super::{
     protocol::{SuspicionAction, SuspicionProtocol},
@@ -7,12 +7,12 @@ use super::{
     world::{GeneralFault, SuspicionWorld},
 };
 
-/// Maximum number of claims, for each job in the model, until the jobs of all ordinary people are sent.
+/// Number of claims, per job in the model, after which the jobs of all ordinary recipients must have been sent.
 const CLAIMS_PER_JOB: usize = 2;
 
-/// Whether all open jobs of ordinary people are sent after a few claims if, from now on, no fault begins, no request
-/// arrives and no deadline passes. Checks only states without calls in flight, because a run reaches such a state from
-/// every other state.
+/// Returns whether all open jobs of ordinary recipients are sent after a few claims if, from now on, no fault begins,
+/// no request arrives and no deadline passes. Returns true without a check while the fault lasts or a call is in
+/// flight: each such state leads to a state without a fault and without calls in flight, which is checked.
 pub(crate) fn ordinary_jobs_are_sent(protocol: &SuspicionProtocol, world: &SuspicionWorld) -> bool {
     let is_busy = world.calls.iter().any(Option::is_some) || world.passed_check.is_some();
     if world.fault == GeneralFault::Lasts || is_busy {
@@ -33,15 +33,15 @@ fn has_ordinary_job(protocol: &SuspicionProtocol, world: &SuspicionWorld) -> boo
     world.rows.iter().any(|row| row.is_open() && !protocol.is_refused(row.recipient))
 }
 
-/// A worker claims a job and processes it to the end. No probe begins before the previous probe has ended.
+/// Lets a worker claim a job, make its call and record the result. No probe begins before the previous probe has ended.
 fn claim_one(protocol: &SuspicionProtocol, world: &mut SuspicionWorld) {
     if world.upstream.stop.is_some_and(|stop| stop.by == ModelStoppedBy::Check) {
         for action in [SuspicionAction::Check, SuspicionAction::CheckRecorded] {
             protocol.apply(world, action);
         }
     }
-    // A retry waits longer than it takes to claim the rest of the queue. While an upstream is stopped, retries become
-    // due between probes.
+    // A retry becomes due only after the rest of the queue has been claimed. While an upstream is stopped, however,
+    // retries become due between probes.
     if world.upstream.stop.is_some() || !world.rows.iter().any(|row| row.state == QueuedState::Queued) {
         queue::promote_due(&mut world.rows);
     }

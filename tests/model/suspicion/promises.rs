@@ -10,13 +10,13 @@ use super::{
     world::{GeneralFault, ModelResumedBy, SuspicionWorld},
 };
 
-pub(crate) const ORDINARY_SENT: &str = "once no fault lasts, jobs of ordinary people are sent after a few claims";
-pub(crate) const ORDINARY_NOT_FAILED: &str = "no job of ordinary people fails because of a general fault";
+pub(crate) const ORDINARY_SENT: &str = "while no fault lasts, ordinary recipients' jobs are sent after a few claims";
+pub(crate) const ORDINARY_NOT_FAILED: &str = "no job of an ordinary recipient fails because of a general fault";
 pub(crate) const NOT_STOPPED_BY_FEW: &str = "two refused recipients do not stop the upstream";
-pub(crate) const NOT_RESUMED_EARLY: &str = "while a general fault lasts, nothing resumes the upstream that it stopped";
-pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the upstream was resumed does not stop it";
-pub(crate) const NOT_CLEARED_EARLY: &str = "a success clears no suspects whose first call began after it";
-pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others were probed";
+pub(crate) const NOT_RESUMED_EARLY: &str = "the upstream is not resumed while a general fault lasts";
+pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the upstream was resumed does not stop it again";
+pub(crate) const NOT_CLEARED_EARLY: &str = "a success does not clear suspects whose first call began later";
+pub(crate) const PROBED_IN_TURN: &str = "no recipient is probed again before all others have been probed";
 pub(crate) const GIVEN_BACK: &str =
     "while the upstream is stopped, no waiting job has lost its last attempt to the fault";
 
@@ -24,10 +24,11 @@ pub(crate) const STOPPED_BY_CHECK: &str = "a check call stops the upstream";
 pub(crate) const STOPPED_BY_SUSPECTS: &str = "suspects stop the upstream";
 pub(crate) const RESUMED_BY_CHECK: &str = "a check call resumes the upstream";
 pub(crate) const RESUMED_BY_JOB: &str = "a job's success resumes the upstream";
-pub(crate) const FAILED_AS_PERSONAL: &str = "a job fails as refused personally";
+pub(crate) const FAILED_AS_PERSONAL: &str = "a job fails because of a personal refusal";
 pub(crate) const EXPIRED: &str = "a job expires";
 
-/// Not promises, but states that the checker must reach. Otherwise, the model would be too narrow to prove anything.
+/// These properties are not promises. They describe states that the checker must reach, because a model that does not
+/// reach them would be too narrow to prove anything.
 pub(crate) const IS_REACHED: [&str; 6] =
     [STOPPED_BY_CHECK, STOPPED_BY_SUSPECTS, RESUMED_BY_CHECK, RESUMED_BY_JOB, FAILED_AS_PERSONAL, EXPIRED];
 

@@ -1,4 +1,4 @@
-//! The possible actions in each state. `transitions.rs` has their effects.
+//! The actions that are possible in each state. `transitions.rs` implements their effects.
 
 use stateright::{Model, Property};
 
@@ -12,28 +12,28 @@ use super::{
 #[derive(Clone, Debug)]
 pub(crate) struct SuspicionProtocol {
     pub(crate) guards: SuspicionGuards,
-    /// Number of recipients, each with a job at the start.
+    /// Number of recipients. Each of them has a job at the start.
     pub(crate) recipients: usize,
     /// Number of recipients that a firewall refuses. The refused recipients come first.
     pub(crate) refused: usize,
-    /// Whether a general fault may begin, and whether the check call fails, too.
+    /// Whether a general fault can begin, and whether it also makes the check call fail.
     pub(crate) general: General,
-    /// How many more requests the first recipient may make.
+    /// Number of additional requests that the first recipient can make.
     pub(crate) requests: u8,
-    /// How many deadlines may pass.
+    /// Number of deadlines that can pass.
     pub(crate) deadlines: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum General {
     Never,
-    /// The check call fails too.
+    /// A general fault can begin, and it also makes the check call fail.
     MetByCheck,
-    /// The check call succeeds anyway.
+    /// A general fault can begin, but the check call still succeeds.
     HiddenFromCheck,
 }
 
-/// A call is identified by its index, 0 or 1.
+/// An event in the model. An action identifies a call by the call's index, 0 or 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SuspicionAction {
     FaultBegins,
@@ -41,21 +41,21 @@ pub(crate) enum SuspicionAction {
     /// `enqueue`, for the first recipient.
     Request,
     PromoteDue,
-    /// `claim`, or `take_probe` and `claim_probe`; then the call begins.
+    /// `claim`, or `take_probe` and `claim_probe`. Then the call begins.
     Claim,
-    /// The upstream answers a call. After a refusal, a check call is made, or the answer to another check call is used.
+    /// The upstream answers a call. After a refusal, a check call is made, or the result of another check call is used.
     Answer(usize),
     /// The upstream refuses a call, and no check call is allowed yet.
     RefuseUnchecked(usize),
-    /// The worker records the result: `stop`, `suspect`, `requeue`, `finish`, `record_success` with `resume`.
+    /// The worker records the result with `stop`, `suspect`, `requeue`, `finish`, or `record_success` and `resume`.
     Record(usize),
     /// The worker ends the job without recording the success, because it has seen no suspects.
     FinishOnly(usize),
-    /// The regular check call is made. If it fails, the upstream is stopped immediately. (A failed check call that is
-    /// recorded late is modelled by `Answer`, which makes a check call after a refusal.)
+    /// The regular check call is made. If it fails, the upstream is stopped immediately. (`Answer` models the
+    /// other case: a check call after a refusal fails, and `Record` stops the upstream only later.)
     Check,
-    /// `resume` after the check call has succeeded. (Even if the answer comes late, the time that counts is the start
-    /// of the call.)
+    /// The worker calls `resume` after a successful check call. (However late the response arrives, `resume` uses the
+    /// time at which the call started.)
     CheckRecorded,
     /// A waiting job's deadline passes, and `expire` ends it.
     Expire(usize),
@@ -113,7 +113,7 @@ impl SuspicionProtocol {
         recipient < self.refused
     }
 
-    /// Whether a check call fails if it is answered now.
+    /// Whether a check call would fail if the upstream answered it now.
     pub(crate) fn check_fails(&self, world: &SuspicionWorld) -> bool {
         world.fault == GeneralFault::Lasts && self.general == General::MetByCheck
     }
@@ -122,14 +122,15 @@ impl SuspicionProtocol {
         match call.step {
             CallStep::OnWire => {
                 actions.push(SuspicionAction::Answer(index));
-                // If the check call would succeed, it makes no difference whether it is made.
+                // If the check call would succeed, this action would have the same effect as `Answer`.
                 if self.check_fails(world) {
                     actions.push(SuspicionAction::RefuseUnchecked(index));
                 }
             }
             CallStep::Succeeded => {
                 actions.push(SuspicionAction::Record(index));
-                // If the call is a probe, or if its claim saw suspects or a stop, the worker must also record the success.
+                // The worker need not record the success if the call is not a probe and there were no suspects at the
+                // time of the claim.
                 if !(call.is_probe || call.has_suspects) {
                     actions.push(SuspicionAction::FinishOnly(index));
                 }

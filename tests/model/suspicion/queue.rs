@@ -1,4 +1,4 @@
-//! The open jobs. Each function models one statement of `outbox`.
+//! The jobs. The functions model statements of `outbox`.
 
 use super::{
     guards::SuspicionGuards,
@@ -12,7 +12,7 @@ pub(crate) struct QueuedJob {
     pub(crate) place: usize,
     pub(crate) probed_at: Option<Time>,
     pub(crate) refused_at: Option<Time>,
-    /// When the last attempt was claimed, if that attempt counts and has failed.
+    /// When the job was claimed for its last attempt, if that attempt counts and has failed.
     pub(crate) spent_at: Option<Time>,
 }
 
@@ -61,7 +61,7 @@ impl QueuedJob {
     }
 }
 
-/// `enqueue`: supersedes the recipient's waiting job.
+/// `enqueue`: adds a job, which supersedes the recipient's waiting job.
 pub(crate) fn enqueue(rows: &mut Vec<QueuedJob>, recipient: Recipient, guards: &SuspicionGuards) {
     let mut newer = QueuedJob::new(recipient, rows.len());
     if let Some(older) = rows.iter_mut().find(|row| row.recipient == recipient && row.is_waiting()) {

@@ -66,7 +66,7 @@ impl SuspicionProtocol {
         }
     }
 
-    /// The worker's next step for a call. `None` if it is done with the job.
+    /// Returns the worker's next step for a call, or `None` if the worker is done with the job.
     fn next_step(&self, world: &mut SuspicionWorld, call: ModelCall, action: SuspicionAction) -> Option<CallStep> {
         let recipient = world.rows[call.job].recipient;
         match call.step {
@@ -86,7 +86,7 @@ impl SuspicionProtocol {
                     ModelSuspicion::IsStopped => {}
                     ModelSuspicion::Stops(by) => self.stop(world, by, failed_check.unwrap_or(call.began_at)),
                 }
-                // The refusal concerns everybody: the job waits for the next probe.
+                // The refusal concerns all recipients, so the job waits for the next probe.
                 let how = PutBack { spent_at: None, refused_at: None, has_delay: false };
                 queue::put_back(&mut world.rows, call.job, how, &self.guards);
                 None
@@ -116,7 +116,8 @@ impl SuspicionProtocol {
             return;
         }
         let is_uncounted = call.is_probe || self.guards.put_back_looks_at_stop && world.upstream.stop.is_some();
-        // If every job gets its attempt back, neither the number nor the time of a refused job's attempts matters.
+        // The time of the claim matters only if a stop does not give every waiting job its attempt back. The attempts
+        // of a refused recipient's job never matter.
         let claimed_at = if self.guards.all_waiting_are_given_back { 0 } else { call.claimed_at };
         let spent_at = Some(claimed_at).filter(|_| !is_uncounted && !self.is_refused(row.recipient));
         let how = PutBack { spent_at, refused_at: Some(world.now()), has_delay: true };
@@ -154,7 +155,7 @@ fn mark_resumed(world: &mut SuspicionWorld, by: ModelResumedBy) {
     world.marks.resumed_too_early |= world.fault == GeneralFault::Lasts;
 }
 
-/// Records whether another claimable job has waited longer for its probe.
+/// Records whether another claimable job has waited longer for a probe.
 fn mark_turn(world: &mut SuspicionWorld, job: usize) {
     let last = world.last_probes[world.rows[job].recipient];
     let is_behind = |recipient: usize| last > world.last_probes[recipient];

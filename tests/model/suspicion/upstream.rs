@@ -1,4 +1,4 @@
-//! The upstream's row, which all workers share. Each function models one statement of `outbox::upstreams`.
+//! The upstream's row, which all workers share. The methods model statements of `outbox::upstreams`.
 
 use super::{
     guards::SuspicionGuards,
@@ -10,11 +10,11 @@ pub(crate) const MAX_SUSPECTS: usize = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ModelUpstream {
     pub(crate) stop: Option<ModelStop>,
-    /// Sorted, so that states that differ only in the order of failures are equal.
+    /// The recipients whose calls failed. Sorted, so that states that differ only in the order of failures are equal.
     pub(crate) suspects: Vec<Recipient>,
     /// When the first suspect's call began.
     pub(crate) suspected_since: Option<Time>,
-    /// When the latest successful call that was recorded began.
+    /// When the latest recorded successful call began.
     pub(crate) last_success_at: Option<Time>,
     /// When the call that last resumed the upstream began.
     pub(crate) resumed_at: Option<Time>,
@@ -36,9 +36,9 @@ pub(crate) enum ModelStoppedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelSuspicion {
     Personal,
-    /// The upstream is stopped, or was stopped when the call was made.
+    /// The upstream is stopped, or was resumed after the call began.
     IsStopped,
-    /// This is the third suspect: the caller must stop the upstream.
+    /// The caller must stop the upstream, because the check call failed or this is the third suspect.
     Stops(ModelStoppedBy),
 }
 
@@ -48,7 +48,7 @@ impl ModelUpstream {
         self.resumed_at > Some(began) && guards.stopping_call_began_later
     }
 
-    /// `stop`, without giving attempts back. Returns whether the upstream was not stopped before and is stopped now.
+    /// `stop`, without giving attempts back. Returns whether the upstream was running before and is stopped now.
     pub(crate) fn stop(&mut self, by: ModelStoppedBy, began: Time, now: Time, guards: &SuspicionGuards) -> bool {
         if self.is_outdated(began, guards) {
             return false;
@@ -103,7 +103,7 @@ impl ModelUpstream {
         resumes
     }
 
-    /// Whether another recipient's call, begun after a job's first refusal, has succeeded.
+    /// Whether, since a job's first refusal, a call for another recipient has begun and succeeded.
     pub(crate) fn has_succeeded_since(&self, refused_at: Option<Time>, guards: &SuspicionGuards) -> bool {
         refused_at.is_some_and(|refused_at| self.last_success_at > Some(refused_at) || !guards.success_since_refusal)
     }

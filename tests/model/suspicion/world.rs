@@ -7,8 +7,8 @@ use super::{
     upstream::ModelUpstream,
 };
 
-/// A point in time. Only the order of times matters, so they are renumbered after each action. Otherwise, no two states
-/// would ever be equal.
+/// A point in time. Only the order of times matters, so times are renumbered after each action. Without this, no two
+/// states would ever be equal.
 pub(crate) type Time = u8;
 
 /// A recipient's index. The recipients that a firewall refuses come first.
@@ -18,21 +18,22 @@ pub(crate) type Recipient = usize;
 pub(crate) struct SuspicionWorld {
     pub(crate) upstream: ModelUpstream,
     pub(crate) rows: Vec<QueuedJob>,
-    /// Sorted, because the workers are interchangeable.
+    /// Sorted, because the workers are interchangeable: states that differ only in the workers' names are equal.
     pub(crate) calls: [Option<ModelCall>; 2],
     /// When a successful regular check call began. Set until the success is recorded.
     pub(crate) passed_check: Option<Time>,
     pub(crate) fault: GeneralFault,
-    /// How many more requests the first recipient may make.
+    /// Number of additional requests that the first recipient can still make.
     pub(crate) requests: u8,
-    /// How many more deadlines may pass.
+    /// Number of deadlines that can still pass.
     pub(crate) deadlines: u8,
-    /// When the open job of each recipient, or a job that it superseded, was actually last probed, whatever the rows say.
+    /// For each recipient, when the open job or a job that it superseded was last probed. Unlike `probed_at` in the
+    /// rows, this time does not depend on the safeguards.
     pub(crate) last_probes: Vec<Option<Time>>,
     pub(crate) marks: Marks,
 }
 
-/// A fault of the upstream for everybody, which happens once.
+/// A fault of the upstream that affects all recipients. It happens at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GeneralFault {
     NotYet,
@@ -48,9 +49,9 @@ pub(crate) struct ModelCall {
     pub(crate) claimed_at: Time,
     pub(crate) began_at: Time,
     pub(crate) is_probe: bool,
-    /// Whether the claim saw suspects or a stop, so that a success must be recorded.
+    /// Whether the upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
     pub(crate) has_suspects: bool,
-    /// Whether the claim saw that another recipient's call has succeeded since this job's first refusal.
+    /// Whether, by the time of the claim, another recipient's call had succeeded since this job's first refusal.
     pub(crate) has_succeeded: bool,
     pub(crate) step: CallStep,
 }
@@ -59,12 +60,12 @@ pub(crate) struct ModelCall {
 pub(crate) enum CallStep {
     OnWire,
     Succeeded,
-    /// The upstream has refused the call. `failed_check` is when the check call after the refusal began, if that check
-    /// call failed. `None` if the check call succeeded or was not made.
+    /// The upstream has refused the call. `failed_check` is the time at which the check call after the refusal began.
+    /// It is `None` if the check call succeeded or was not made.
     Refused {
         failed_check: Option<Time>,
     },
-    /// As far as the worker knows, the refusal concerns only this recipient: the job must be retried or must fail.
+    /// As far as the worker can tell, the refusal concerns only this recipient. The job must be retried or must fail.
     Personal,
 }
 
@@ -74,7 +75,7 @@ pub(crate) enum ModelResumedBy {
     Job,
 }
 
-/// Events that the promises check.
+/// Events that the promises refer to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marks {
     /// A recipient was probed again although another recipient had waited longer for a probe.
@@ -85,7 +86,7 @@ pub(crate) struct Marks {
     pub(crate) stopped_too_late: bool,
     /// The upstream was resumed while the general fault lasted.
     pub(crate) resumed_too_early: bool,
-    /// What resumed the upstream in the last action.
+    /// What resumed the upstream in the last action. `None` if the last action did not resume it.
     pub(crate) just_resumed: Option<ModelResumedBy>,
 }
 
@@ -105,7 +106,8 @@ impl SuspicionWorld {
         }
     }
 
-    /// Ends a job. The recipient's next request counts as not probed yet, even if it is already waiting.
+    /// Ends a job, and forgets when its recipient was last probed, so that the recipient's next job counts as not
+    /// probed yet. The time is kept while an older job of the recipient is still open.
     pub(crate) fn end(&mut self, job: usize, state: QueuedState) {
         let recipient = self.rows[job].recipient;
         self.rows[job].end(state);
@@ -121,13 +123,13 @@ impl SuspicionWorld {
         last + 1
     }
 
-    /// Normalizes the state, so that two states are equal if no later action can distinguish them.
+    /// Normalises the state, so that two states are equal if no later action can distinguish them.
     pub(crate) fn normalize(&mut self) {
-        // Keep the last success only if a job was refused before it: all later refusals happen after the success.
+        // Keep the last success only if a job was refused before it. For later refusals, this success does not count.
         let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
         self.upstream.last_success_at =
             self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));
-        // Keep the last resume only if a call in flight began before it: all later calls begin after the resume.
+        // Keep the last resume only if a call in flight began before it. For later calls, this resume does not matter.
         let first_call = self.calls.iter().flatten().map(|call| call.began_at).min();
         self.upstream.resumed_at =
             self.upstream.resumed_at.filter(|resumed| first_call.is_some_and(|began| began < *resumed));
@@ -171,8 +173,9 @@ impl SuspicionWorld {
     }
 }
 
-/// Determines which times are compared: probes only with each other, and calls with each other and with all events.
-/// Events between the same two calls get the same number.
+/// The kind of a time, which determines with which other times it is compared. Times of probes are compared only with
+/// each other. Times of calls are compared with each other and with times of events. Events between the same two calls
+/// get the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TimeKind {
     Probe,

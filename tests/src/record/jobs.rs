@@ -5,37 +5,37 @@ use sqlx::{FromRow, PgPool};
 /// A row of `email_jobs`.
 #[derive(Clone, Debug, Default, FromRow)]
 pub struct JobFacts {
-    /// Its id.
+    /// The job's id.
     pub id: String,
-    /// Its position in the order of acceptance.
+    /// The job's position in the order in which jobs were accepted.
     pub seq: i64,
     /// The recipient's address.
     pub recipient: String,
-    /// The callback that its link redirects to.
+    /// The callback that the job's link redirects to.
     pub callback_url: String,
-    /// The id of its request.
+    /// The id of the request for which the job was added.
     pub request_id: String,
-    /// `sent`, `failed`, and so on.
+    /// The job's state, such as `sent` or `failed`.
     pub state: String,
-    /// Why it ended in this state.
+    /// The reason for the job's state.
     pub code: Option<String>,
-    /// How many times it was claimed.
+    /// Number of claims of the job that count as attempts.
     pub attempt: i16,
-    /// When its link was made. All times are Unix seconds.
+    /// When the job's link was created. This and all other times are in Unix seconds.
     pub link_made_at: Option<f64>,
-    /// When it was last claimed.
+    /// When the job was last claimed.
     pub attempted_at: Option<f64>,
-    /// When it was added.
+    /// When the job was added.
     pub created: f64,
-    /// When an operator cancelled it, if a worker was running it then.
+    /// When an operator cancelled the job, if a worker was running the job at that time.
     pub cancelled_at: Option<f64>,
-    /// When the person made the request, if an operator retried it.
+    /// When the person made the original request, if this job is an operator's retry.
     pub requested_at: Option<f64>,
-    /// When an upstream first refused it in a way that may concern only its recipient.
+    /// When an upstream first refused the job for a reason that may concern only its recipient.
     pub refused_at: Option<f64>,
-    /// When it ended. Infinite while it is open.
+    /// When the job ended. Infinite while the job is open.
     pub ended: f64,
-    /// Whether it still has a lease or a link.
+    /// Whether the job still has a lease or a link.
     pub has_lease_or_link: bool,
     /// The whole row without the link, for the failure report.
     pub row: String,
@@ -57,20 +57,20 @@ const JOBS: &str = "
     order by seq";
 
 impl JobFacts {
-    /// Whether the job is an operator's retry of an earlier job. It has the request id of that job.
+    /// Whether the job is an operator's retry of an earlier job. A retry has the same request id as the earlier job.
     #[must_use]
     pub fn is_retry(&self) -> bool {
         self.requested_at.is_some()
     }
 
-    /// Whether the job repeats a request that was made moments earlier. It is never queued.
+    /// Whether the job's request repeats a request that was made moments earlier. Such a job is never queued.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         self.code.as_deref() == Some("duplicate")
     }
 }
 
-/// All jobs, in the order of acceptance.
+/// Reads all jobs, in the order in which they were accepted.
 pub(super) async fn read(pool: &PgPool) -> Vec<JobFacts> {
     sqlx::query_as(JOBS).fetch_all(pool).await.unwrap()
 }

@@ -1,5 +1,5 @@
-//! Everything that a run with many requests leaves behind (the answers, the jobs, the mails, and whether their links
-//! work), and the promises that must hold for it.
+//! The record of a run with many requests (the responses, the jobs, the mails, and whether their links work), and the
+//! promises that must hold for the run.
 
 mod jobs;
 pub mod promises;
@@ -19,25 +19,25 @@ pub use requests::{AskedRequest, ask};
 
 use crate::TestSystem;
 
-/// Number of links that are opened at the same time.
+/// Maximum number of links that are opened concurrently.
 const OPENED_AT_ONCE: usize = 16;
 
-/// Everything that a run left behind, read once all jobs have ended.
+/// The record of a run, read at its end.
 #[derive(Debug, Default)]
 pub struct Record {
     /// The requests.
     pub asked: Vec<AskedRequest>,
-    /// All jobs, in the order of acceptance.
+    /// All jobs, in the order in which they were accepted.
     pub jobs: Vec<JobFacts>,
-    /// The mails of each job, in the order of arrival.
+    /// The mails of each job, in the order in which they arrived.
     pub mails: HashMap<String, Vec<Mail>>,
-    /// The result of opening the link of each recipient's newest job, if that job was sent. Jobs that no worker claimed are
-    /// skipped. The keys are job ids.
+    /// The results of opening links, by job id. Contains an entry for each recipient's newest claimed job, if that job
+    /// was sent.
     pub opened: HashMap<String, String>,
 }
 
 impl Record {
-    /// Reads the tables and the mailbox, and opens the newest link of each recipient.
+    /// Reads the tables and the mailbox, and opens the link that was mailed for each recipient's newest claimed job.
     pub async fn gather(system: &TestSystem, asked: Vec<AskedRequest>) -> Self {
         let jobs = jobs::read(&system.admin).await;
         let mails = by(system.mailgun.mails(), |mail| mail.variable("job_id").unwrap_or_default().to_owned());
@@ -62,8 +62,8 @@ impl Record {
         self.newest_that(|job| !job.is_duplicate())
     }
 
-    /// The newest job of each recipient that a worker has ever claimed. No later job can have made a link that invalidates its
-    /// link.
+    /// For each recipient, the newest job that a worker has claimed. No later job can have created a link that
+    /// invalidates this job's link.
     pub fn newest_claimed(&self) -> impl Iterator<Item = &JobFacts> {
         self.newest_that(|job| job.attempted_at.is_some())
     }
@@ -74,13 +74,13 @@ impl Record {
         newest.into_values()
     }
 
-    /// The mails of a job, in the order of arrival.
+    /// The mails of a job, in the order in which they arrived.
     #[must_use]
     pub fn mails_of(&self, job: &JobFacts) -> &[Mail] {
         self.mails.get(&job.id).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this job, the newest of its recipient, was mailed with a link that does not work.
+    /// Whether the mail for `job`, its recipient's newest claimed job, contains a link that does not work.
     #[must_use]
     pub fn is_dead(&self, job: &JobFacts) -> bool {
         job.state == "sent" && self.opened.get(&job.id).is_none_or(|outcome| outcome != "signed_in")
@@ -96,13 +96,13 @@ pub fn by<T>(things: Vec<T>, key: impl Fn(&T) -> String) -> HashMap<String, Vec<
     groups
 }
 
-/// Unix seconds, on the clock that the programs, the stand-ins and Postgres share.
+/// The current time in Unix seconds. The programs, the stand-ins and Postgres use the same clock.
 #[must_use]
 pub fn now() -> f64 {
     moment(SystemTime::now())
 }
 
-/// A time in Unix seconds.
+/// Converts a time to Unix seconds.
 #[must_use]
 pub fn moment(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64()

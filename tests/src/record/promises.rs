@@ -1,4 +1,5 @@
-//! What must hold after every run. Each promise is a function that returns its violations in a record.
+//! The promises that must hold after every run. Each promise is a function that takes the record of a run, and returns
+//! the violations in this record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,25 +8,25 @@ use super::{JobFacts, Record};
 /// A broken promise.
 #[derive(Debug)]
 pub struct Broken {
-    /// What was promised, and what was seen instead.
+    /// How the promise was broken.
     pub promise: String,
-    /// The job that it concerns.
+    /// The id of the job for which the promise was broken. `None` if the violation does not concern a single job.
     pub job: Option<String>,
 }
 
 impl Broken {
-    /// A promise about one job.
+    /// A violation that concerns one job.
     pub fn of(job: &JobFacts, promise: impl Into<String>) -> Self {
         Self { promise: promise.into(), job: Some(job.id.clone()) }
     }
 
-    /// A promise about all jobs.
+    /// A violation that does not concern a single job.
     pub fn of_all(promise: impl Into<String>) -> Self {
         Self { promise: promise.into(), job: None }
     }
 }
 
-/// All violations of these promises.
+/// Returns all violations of the promises in this module.
 #[must_use]
 pub fn broken(record: &Record) -> Vec<Broken> {
     [
@@ -40,15 +41,15 @@ pub fn broken(record: &Record) -> Vec<Broken> {
     .collect()
 }
 
-/// Every request is answered with 200 or, during an outage of Postgres, with 503. No api is ever stopped, so a missing answer
-/// is a violation.
+/// Every request is answered with 200 or 503. A 503 is expected only while Postgres is unavailable, but this is not
+/// checked. No api is ever stopped, so a missing response is a violation.
 fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     let other = record.asked.iter().filter(|asked| !matches!(asked.answer, Ok(200 | 503)));
     other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()
 }
 
-/// An accepted request has one job, not counting an operator's retries. A refused request has at most one job, because the job
-/// may have been committed before the answer was lost.
+/// An accepted request has one job, not counting an operator's retries. A refused request has at most one job: the job
+/// may have been committed although the api did not receive the answer from Postgres.
 fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
     let mut rows: HashMap<&str, Vec<&JobFacts>> = HashMap::new();
     let first = record.jobs.iter().filter(|job| !job.is_retry());
@@ -59,12 +60,13 @@ fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
             [job] if job.recipient == asked.recipient => {}
             [] if asked.answer != Ok(200) => {}
             ref jobs => {
-                broken.push(Broken::of_all(format!("a request does not have exactly one job: {asked:?} {jobs:?}")))
+                let problem = format!("a request does not have exactly one job for its recipient: {asked:?} {jobs:?}");
+                broken.push(Broken::of_all(problem));
             }
         }
     }
     let unasked = rows.into_values().flatten();
-    broken.extend(unasked.map(|job| Broken::of(job, "no request belongs to this job")));
+    broken.extend(unasked.map(|job| Broken::of(job, "the job belongs to no request")));
     broken
 }
 
@@ -80,7 +82,7 @@ fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
             | ("superseded", Some("newer_request" | "duplicate"))
             | ("cancelled", Some("cancelled")) => {}
             (state, code) => {
-                broken.push(Broken::of(job, format!("a job has not ended with a reason: {state} {code:?}")))
+                broken.push(Broken::of(job, format!("a job did not end with a valid reason: {state} {code:?}")))
             }
         }
     }
@@ -88,7 +90,8 @@ fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
     broken
 }
 
-/// Jobs that ended as superseded without a newer request, or as duplicates without an original.
+/// Finds jobs that ended as superseded although there is no newer request, or as duplicates although there is no
+/// original request.
 fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
     let newest: HashMap<&str, i64> = record.newest().map(|job| (job.recipient.as_str(), job.seq)).collect();
     let real: HashSet<(&str, &str)> = record
@@ -106,7 +109,7 @@ fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
         .jobs
         .iter()
         .filter(is_unexplained)
-        .map(|job| Broken::of(job, "a job was superseded although there is no newer request"))
+        .map(|job| Broken::of(job, "a job was superseded, but no other request could have superseded it"))
         .collect()
 }
 

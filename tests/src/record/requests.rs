@@ -7,25 +7,25 @@ use serde_json::json;
 
 use super::now;
 
-/// Maximum time for the api to answer.
+/// Maximum time to wait for the api's response.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug)]
 pub struct AskedRequest {
-    /// Its id.
+    /// The request's id.
     pub request_id: String,
-    /// The address that the link was requested for.
+    /// The address for which the link was requested.
     pub recipient: String,
-    /// When it was sent, in Unix seconds.
+    /// When the request was sent, in Unix seconds.
     pub at: f64,
-    /// When the answer arrived, in Unix seconds.
+    /// When the response arrived, in Unix seconds.
     pub answered: f64,
-    /// The status, or the error if no answer arrived.
+    /// The status, or the error if no response arrived.
     pub answer: Result<u16, String>,
 }
 
-/// Posts a request for a link to this page, and waits for the answer.
+/// Posts a request for a link that leads to `page`, and waits for the response.
 pub async fn ask(client: Client, api: String, recipient: String, page: usize) -> AskedRequest {
     let request_id = uuid::Uuid::now_v7().to_string();
     let body = json!({

@@ -1,14 +1,15 @@
-//! The example `.env` that `magic-link-worker example-env` prints.
+//! Generates the example `.env` that `magic-link-worker example-env` prints.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{Setting, Settings, by_heading};
 
 const INTRODUCTION: &str = "\
-# Settings of magic-link-api and magic-link-worker. Save this as .env in the directory in which they start.
+# Settings of magic-link-api and magic-link-worker. Save this file as .env in the directory from which you start them.
 #
-# Change the settings that are not commented out: nothing works without them. The others have the default that is shown here,
-# or none. Values with spaces need quotes. A $ has no special meaning. The environment takes precedence over this file.
+# The settings that are not commented out are required. Replace their example values, except that of LINK_SEALING_KEY,
+# which is a new random key. Each commented-out setting shows its default, or no value if it has no default. Values with
+# spaces need quotes. A $ has no special meaning. The environment takes precedence over this file.
 ";
 
 /// Maximum length of a comment line.
@@ -16,7 +17,8 @@ const WIDTH: usize = 120;
 
 pub(super) fn render(settings: &Settings) -> String {
     let mut file = INTRODUCTION.to_owned();
-    // The worker comes before the api, because it requires settings that are optional for the api.
+    // Each setting is written in full only once. The worker's settings come first, because the worker requires some
+    // settings that are optional for the api.
     let mut written = BTreeSet::new();
     for (title, settings) in
         [("both programs", &settings.both), ("magic-link-worker", &settings.worker), ("magic-link-api", &settings.api)]

@@ -15,28 +15,28 @@ pub struct Setting {
     pub variable: String,
     /// The heading under which `--help` lists the setting.
     pub heading: String,
-    /// The default; `None` if the setting is required or may be left out.
+    /// The default. `None` if the setting is required, or optional without a default.
     pub default: Option<String>,
-    /// Whether the program does not start without it.
+    /// Whether the program requires the setting in order to start.
     pub is_required: bool,
-    /// What `--help` says, without the example.
+    /// The description in `--help`, without the example.
     pub description: String,
-    /// A value that would be accepted, or how to get one.
+    /// An example of a valid value, or a description of how to get one.
     pub example: String,
 }
 
-/// The settings of both programs: the shared ones, and each program's own.
+/// The settings of both programs, divided into identical settings and each program's other settings.
 pub struct Settings {
-    /// Settings that both programs have, with the same description.
+    /// Settings that are identical in both programs, including their description and default.
     pub both: Vec<Setting>,
-    /// Settings that only the api has.
+    /// The api's other settings. The worker may have a setting of the same name with another description or default.
     pub api: Vec<Setting>,
-    /// Settings that only the worker has.
+    /// The worker's other settings.
     pub worker: Vec<Setting>,
 }
 
 impl Settings {
-    /// Reads the command lines of both programs.
+    /// Reads the settings from the definitions of both programs' command lines.
     #[must_use]
     pub fn read() -> Self {
         let api = settings_of(&api::settings::ApiArguments::command());
@@ -51,7 +51,7 @@ impl Settings {
         self.both.iter().chain(&self.api).chain(&self.worker).map(|setting| setting.variable.as_str())
     }
 
-    /// The files that are written from the settings, and what they must contain.
+    /// Returns the generated files, each with the content that it must have.
     #[must_use]
     pub fn files(&self) -> [(PathBuf, String); 2] {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -66,7 +66,7 @@ fn settings_of(command: &Command) -> Vec<Setting> {
     let with_variables = command.get_arguments().filter_map(|argument| Some((argument, argument.get_env()?)));
     let settings = with_variables.map(|(argument, variable)| {
         let variable = variable.to_str().unwrap().to_owned();
-        let help = argument.get_help().unwrap_or_else(|| panic!("{variable} has no help")).to_string();
+        let help = argument.get_help().unwrap_or_else(|| panic!("{variable} has no help text")).to_string();
         let (description, example) =
             help.split_once(" Example: ").unwrap_or_else(|| panic!("{variable} has no example: {help}"));
         let without_mark = description.strip_prefix("Required. ");

@@ -1,4 +1,4 @@
-//! docs/settings.md.
+//! Generates docs/settings.md.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ wrong, the program exits with code 2 and prints one line per problem. `magic-lin
 programs with every setting. The first line that a program logs lists the settings that differ from their defaults, without keys and
 other secrets.
 
-A time is a whole number and a unit: `10s`, `15m`, `1h`, `1d`. A quota is a number per time: `30/1m`.
+A time is a whole number and a unit: `10s`, `15m`, `1h`, `1d`. A quota is a number and a time: `30/1m` means 30 per minute.
 
 `just settings` writes this page from the `--help` of both programs.
 ";
@@ -34,7 +34,7 @@ pub(super) fn render(settings: &Settings) -> String {
 
 fn row(setting: &Setting) -> String {
     let Setting { variable, default, is_required, description, example, .. } = setting;
-    // An example that is a description already contains code spans.
+    // Some examples are descriptions, which already contain code spans.
     let example_code = if example.contains('`') { example.clone() } else { format!("`{example}`") };
     let example = match default {
         Some(default) if default == example => String::new(),

@@ -1,5 +1,5 @@
-//! The tab "Mails" of the mailbox page: example mails of every portal, language and style. Each request for the page runs
-//! `magic-link-worker mail preview`, so that the page shows the files of portals and templates as they are now.
+//! The "Mails" tab of the mailbox page: example mails of every portal, language and style. Each request for the page
+//! runs `magic-link-worker mail preview`, so the page reflects the current portal and template files.
 
 mod page;
 mod routes;
@@ -18,19 +18,19 @@ use tokio::sync::Mutex;
 /// How to render the mails.
 #[derive(Clone, Debug)]
 pub struct PreviewCommand {
-    /// `magic-link-worker`.
+    /// The path of `magic-link-worker`.
     pub worker: PathBuf,
-    /// Its environment, such as `PORTALS_FILE` and `MAIL_TEMPLATES`.
+    /// The command's environment variables, such as `PORTALS_FILE` and `MAIL_TEMPLATES`.
     pub settings: Vec<(String, String)>,
 }
 
-/// The command, and the files that it wrote last.
+/// The command, and the files that its last successful run wrote.
 #[derive(Clone)]
 pub(super) struct Preview(Arc<PreviewState>);
 
 struct PreviewState {
     command: PreviewCommand,
-    /// Held while the command runs, so that many requests start only one program at a time.
+    /// Locked while the command runs, so that concurrent requests run it one after the other.
     turn: Mutex<()>,
     newest: RwLock<Arc<RenderedFiles>>,
 }
@@ -40,7 +40,8 @@ impl Preview {
         Preview(Arc::new(PreviewState { command, turn: Mutex::default(), newest: RwLock::default() }))
     }
 
-    /// Renders all mails. If that fails, the files of the last success stay, because other open pages show them.
+    /// Renders all mails. If this fails, the files of the last successful run are kept, because open pages still load
+    /// them.
     async fn render(&self) -> Result<Arc<RenderedFiles>, Faults> {
         let _turn = self.0.turn.lock().await;
         let files = Arc::new(run::run(&self.0.command).await?);
@@ -48,7 +49,7 @@ impl Preview {
         Ok(files)
     }
 
-    /// The files that were rendered last. None before the first success.
+    /// The files of the last successful run. Before the first successful run, there are no files.
     fn newest(&self) -> Arc<RenderedFiles> {
         self.0.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,12 +1,12 @@
-//! The page of all mails: a heading for each portal and language, and below it the mails of each style in frames. The switches
-//! for the mode and the width work without scripts.
+//! The page that shows all example mails: a heading for each portal and language, and below it the mails of each style
+//! in frames. The switches for the mode and the width work without scripts.
 
 use super::run::{Faults, ListedMail};
 use crate::{html::escape, mailgun::tabs::Tab};
 
 const PAGE: &str = include_str!("preview.html");
 
-/// The frames run nothing. `allow-same-origin` lets the page make each frame as high as its mail.
+/// The frames run no scripts. `allow-same-origin` lets the page make each frame as tall as its mail.
 const SANDBOX: &str = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 
 /// The switches: name, legend, and the id and label of each choice. The first choice is on.
@@ -21,28 +21,29 @@ pub(super) fn of_mails(mails: &[ListedMail]) -> String {
     let portals: Vec<&[ListedMail]> = mails.chunk_by(|one, next| one.portal == next.portal).collect();
     let sections: String = portals.iter().map(|mails| portal(mails)).collect();
     let content = format!(
-        "<main>\n<div class=\"bar\">{}<a class=\"again\" href=\"/mails\">Render again</a></div>\n<div class=\"gallery\">\n\
-         <p class=\"soft\">Example mails of all portals, from the files as they were when this page was opened. The programs \
-         use changed files after a reload.</p>\n{}{sections}</div>\n</main>",
+        "<main>\n<div class=\"bar\">{}<a class=\"again\" href=\"/mails\">Render again</a></div>\n\
+         <div class=\"gallery\">\n<p class=\"soft\">Example mails of all portals, rendered from the current files each \
+         time this page is opened. The running programs use changed files only after a reload.</p>\n\
+         {}{sections}</div>\n</main>",
         SWITCHES.map(switch).concat(),
         contents(&portals),
     );
     page(&format!("{} mails", mails.len()), &content)
 }
 
-/// The page that shows why there are no mails.
+/// The page that shows why the mails could not be rendered.
 pub(super) fn of_faults(Faults(lines): &Faults) -> String {
     let lines: String = lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect();
     let content = format!(
         "<main class=\"gallery\">\n<section class=\"faults\" role=\"alert\">\n<h2>The mails cannot be rendered</h2>\n\
-         <p>Correct this, and then <a href=\"/mails\">render again</a>. Until then, the programs keep using the files that \
-         they have read.</p>\n<ul>\n{lines}</ul>\n</section>\n</main>"
+         <p>Fix these problems, and then <a href=\"/mails\">render again</a>. Until then, the programs keep using the \
+         files that they loaded last.</p>\n<ul>\n{lines}</ul>\n</section>\n</main>"
     );
     page("not rendered", &content)
 }
 
 fn page(summary: &str, content: &str) -> String {
-    // Insert the content last, so that nothing in it is taken for a placeholder.
+    // Insert the content last, so that placeholders in it are not replaced.
     PAGE.replace("{{tabs}}", &Tab::Mails.render()).replace("{{summary}}", summary).replace("{{content}}", content)
 }
 
@@ -85,12 +86,13 @@ fn figure(mail: &ListedMail) -> String {
     let style = escape(&mail.style.replace('-', " "));
     let frames = ["light", "dark"].map(|mode| {
         format!(
-            "<iframe class=\"{mode}\" src=\"/mails/shown/{name}-{mode}.html\" title=\"{name}, {mode}\" loading=\"lazy\" \
-             sandbox=\"{SANDBOX}\"></iframe>\n"
+            "<iframe class=\"{mode}\" src=\"/mails/shown/{name}-{mode}.html\" title=\"{name}, {mode}\" \
+             loading=\"lazy\" sandbox=\"{SANDBOX}\"></iframe>\n"
         )
     });
     format!(
-        "<figure>\n<figcaption><strong>{style}</strong> <a href=\"/mails/{name}.txt\" aria-label=\"text of {name}\">text</a> \
+        "<figure>\n<figcaption><strong>{style}</strong> \
+         <a href=\"/mails/{name}.txt\" aria-label=\"text of {name}\">text</a> \
          <a href=\"/mails/{name}.headers\" aria-label=\"headers of {name}\">headers</a>\
          <span lang=\"{language}\" dir=\"auto\">{}</span></figcaption>\n<div class=\"frames\">\n{}</div>\n</figure>\n",
         escape(&mail.subject),
@@ -102,7 +104,7 @@ fn by_language(mails: &[ListedMail]) -> impl Iterator<Item = &[ListedMail]> {
     mails.chunk_by(|one, next| one.language == next.language)
 }
 
-/// The name of a mail's portal, and its id.
+/// The name and the id of a mail's portal, for a heading.
 fn title(mail: &ListedMail) -> String {
     match (&mail.portal_name, &mail.portal) {
         (Some(name), Some(id)) => format!("{name} ({id})"),
@@ -111,7 +113,7 @@ fn title(mail: &ListedMail) -> String {
     }
 }
 
-/// The HTML id of a section, which shows a portal's mails in one language. `mail` is the first mail of the section.
+/// The HTML id of the section with a portal's mails in one language. `mail` is the section's first mail.
 fn section_id(mail: &ListedMail) -> String {
     format!("mail-{}", escape(&mail.name))
 }

@@ -1,9 +1,9 @@
-// Makes each frame as high as its mail, and keeps the switches when the page is opened again. Without this script, the frames
-// scroll.
+// Makes each frame as tall as its mail, and preserves the state of the switches when the page is reloaded. Without this
+// script, the frames scroll.
 'use strict';
 
-// Adjusts a frame whenever the height of its mail changes. The height depends on the width, and the switches show and
-// hide mails.
+// Adjusts a frame whenever the height of its mail changes: when the page becomes wider or narrower, or when a switch
+// shows or hides the mail.
 function fit(frame) {
   const mail = frame.contentDocument?.documentElement;
   if (!mail || frame.contentDocument.URL === 'about:blank') return;

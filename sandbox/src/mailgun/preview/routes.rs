@@ -1,4 +1,4 @@
-//! `GET /mails` renders the mails and shows them. `GET /mails/…` serves the files that were rendered last.
+//! `GET /mails` renders the mails and shows them. `GET /mails/…` serves the files of the last successful run.
 
 use poem::{
     EndpointExt, IntoResponse, Response, Route, get, handler,
@@ -15,11 +15,12 @@ const SCRIPT: &str = include_str!("preview.js");
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; frame-src 'self'; \
                            base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A mail runs and loads nothing, in a frame or on its own. `allow-same-origin` lets the page read how high the mail is.
+/// A mail runs no scripts and loads nothing, whether it is shown in a frame or opened directly. `allow-same-origin`
+/// lets the page measure the height of the mail.
 const FILE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; \
                            frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 
-/// Adds the routes.
+/// Adds the preview's routes to `route`.
 pub(in crate::mailgun) fn routes(route: Route, preview: Preview) -> Route {
     route
         .at("/mails", get(show).data(preview.clone()))
@@ -46,7 +47,7 @@ fn file(Data(preview): Data<&Preview>, Path(path): Path<String>) -> Response {
     }
 }
 
-/// The media type of a file. The command writes files of no other types.
+/// The media type of a file. Covers every type of file that the preview command writes.
 fn media_type(path: &str) -> Option<&'static str> {
     match path.rsplit_once('.')?.1 {
         "html" => Some("text/html; charset=utf-8"),

@@ -1,5 +1,5 @@
-//! How the sending domain is set up: `GET /v4/domains/{domain}` and `GET /v3/domains/{domain}/webhooks`. The shapes come from
-//! Mailgun's OpenAPI document and its own Go client.
+//! The settings of the sending domain: `GET /v4/domains/{domain}` and `GET /v3/domains/{domain}/webhooks`. The format
+//! of the responses comes from Mailgun's OpenAPI document and its own Go client.
 
 use super::json_answer;
 use crate::mailgun::MailgunState;
@@ -7,10 +7,10 @@ use poem::Response;
 use serde_json::{Map, Value, json};
 use std::sync::PoisonError;
 
-/// The types of events that the stand-in posts.
+/// The types of events that the stand-in posts to webhooks.
 const TYPES: [&str; 5] = ["accepted", "complained", "delivered", "permanent_fail", "temporary_fail"];
 
-/// The domain, and the DNS records that it needs.
+/// Returns the domain, and the DNS records that it needs.
 pub(super) fn show(state: &MailgunState) -> Response {
     let domain = &state.domain;
     let record = |kind: &str, name: String, value: &str| json!({"record_type": kind, "valid": "valid", "name": name, "value": value});
@@ -29,8 +29,8 @@ pub(super) fn show(state: &MailgunState) -> Response {
     }))
 }
 
-/// The domain's webhooks: every type of event has the URL that was set with
-/// [`Mailgun::set_webhook`](crate::Mailgun::set_webhook). If none was set, the list is empty.
+/// Returns the domain's webhooks: every type of event has the URL that was set with
+/// [`Mailgun::set_webhook`](crate::Mailgun::set_webhook). If no URL was set, there are no webhooks.
 pub(super) fn webhooks(state: &MailgunState) -> Response {
     let url = state.webhooks.url();
     let entry = |kind: &str, url: &String| (kind.to_owned(), json!({"urls": [url]}));

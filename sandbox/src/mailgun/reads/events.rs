@@ -1,5 +1,5 @@
-//! Mailgun's two lists of events: `events`, and its successor, logs. The shapes of both lists come from Mailgun's OpenAPI
-//! document. The filter `message-id` for logs is not in the document, but Mailgun's own client sends it.
+//! Mailgun's two lists of events: `events`, and its successor, `logs`. The format of both lists comes from Mailgun's
+//! OpenAPI document. The filter `message-id` for logs is not in the document, but Mailgun's own client sends it.
 
 use super::{json_answer, page::PageQuery};
 use crate::mailgun::{MailgunState, messages::message};
@@ -7,7 +7,7 @@ use poem::{Response, http::StatusCode};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
-/// `GET /v3/{domain}/events?…`.
+/// Returns the first page of `GET /v3/{domain}/events?…`.
 pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: &str) -> Response {
     let mut wanted = PageQuery { limit: 100, ..PageQuery::default() };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -25,7 +25,7 @@ pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: 
     list(state, base, domain, &wanted)
 }
 
-/// The page with this token. A page after the last event is empty; it is not an error.
+/// Returns the page with this token. A page after the last event is empty, not an error.
 pub(super) fn page(state: &MailgunState, base: &str, domain: &str, token: &str) -> Response {
     match PageQuery::from_token(token) {
         Some(wanted) => list(state, base, domain, &wanted),
@@ -43,7 +43,7 @@ fn list(state: &MailgunState, base: &str, domain: &str, wanted: &PageQuery) -> R
     json_answer(&json!({"items": items, "paging": paging}))
 }
 
-/// `POST /v1/analytics/logs`.
+/// Returns a page of `POST /v1/analytics/logs`.
 pub(super) fn logs(state: &MailgunState, question: &Value) -> Response {
     let token = question.pointer("/pagination/token").and_then(Value::as_str).unwrap_or_default();
     let wanted = match token {

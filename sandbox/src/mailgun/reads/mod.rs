@@ -1,5 +1,6 @@
-//! Mailgun's read endpoints: events by `GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`, and the
-//! suppression lists; also how the domain is set up. These endpoints need a separate key, because a sending key may only send.
+//! Mailgun's read endpoints: events (`GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`), the
+//! suppression lists, and the domain's settings. These endpoints need a separate key, because a sending key can only
+//! send.
 
 mod domain;
 mod events;
@@ -24,9 +25,9 @@ use std::sync::PoisonError;
 pub struct ReadCall {
     /// The request line, such as `GET /v3/mg.example.com/events?message-id=…`.
     pub request: String,
-    /// The JSON body, if there was one.
+    /// The JSON body. `Null` if the call has none.
     pub body: Value,
-    /// The status. `None` until the call is answered, or if it was not answered.
+    /// The status that the caller received. `None` until the call is answered, or if the caller received no response.
     pub answered: Option<u16>,
 }
 
@@ -40,7 +41,7 @@ impl Mailgun {
     /// Waits up to 20 s until at least this many read calls have arrived, answered or not.
     ///
     /// # Errors
-    /// There were fewer.
+    /// Fewer read calls arrived in that time.
     pub async fn wait_for_reads(&self, count: usize) -> Result<Vec<ReadCall>, TimedOut> {
         self.state.reads.wait_for_count(count, "read calls", |calls| format!("{calls:#?}")).await
     }
@@ -50,27 +51,28 @@ impl Mailgun {
         &self.state.read_faults
     }
 
-    /// While true, the lists of events are empty. Mailgun's lists can lag by up to half an hour.
+    /// Makes the lists of events empty while `lags` is true. Mailgun's lists can lag by up to half an hour.
     pub fn lag(&self, lags: bool) {
         self.state.lags.store(lags, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Changes the state of the domain, such as `unverified`. It is `active` at first. The state does not affect sending.
+    /// Changes the state of the domain, for example to `unverified`. The initial state is `active`. The state does not
+    /// affect sending.
     pub fn set_domain_state(&self, domain_state: &str) {
         domain_state.clone_into(&mut self.state.domain_state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Puts an address on a suppression list, as a bounce or somebody using Mailgun's console does.
+    /// Adds an address to a suppression list, as a bounce does, or as a user can in Mailgun's console.
     pub fn suppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.add(list, address);
     }
 
-    /// Removes an address from a list, as somebody using Mailgun's console does.
+    /// Removes an address from a suppression list, as a user can in Mailgun's console.
     pub fn unsuppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.remove(list, address);
     }
 
-    /// Whether an address is on a list.
+    /// Whether an address is on a suppression list.
     pub fn is_suppressed(&self, list: SuppressionList, address: &str) -> bool {
         self.state.lists.has(list, address)
     }
@@ -118,8 +120,8 @@ async fn list_webhooks(state: Data<&MailgunState>, Path(domain): Path<String>, r
     answer(&state, Some(&domain), request, Value::Null, || domain::webhooks(&state)).await
 }
 
-/// Looks up an entry of a suppression list, or removes it. The messages are those of Mailgun's OpenAPI document and manual
-/// (suppressions).
+/// Returns an entry of a suppression list, or removes it. The messages are those in Mailgun's OpenAPI document and
+/// manual.
 #[handler]
 async fn entry(
     state: Data<&MailgunState>,
@@ -144,7 +146,7 @@ async fn entry(
     answer(&state, Some(&domain), request, Value::Null, work).await
 }
 
-/// Records a read call. Answers it if the key and the domain are right and no fault applies.
+/// Records a read call. Calls `work` if the key and the domain are correct and no fault prevents it.
 async fn answer(
     state: &MailgunState,
     domain: Option<&str>,

@@ -1,10 +1,11 @@
-//! Filters and offset of a page of events. The opaque page tokens of both lists encode the filters and the offset.
+//! The filters, the limit and the offset of a page of events. The opaque page tokens of `events` and `logs` encode
+//! them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A page's filters and offset. An empty filter matches everything.
+/// The filters, the limit and the offset of a page. An empty filter matches all events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct PageQuery {
     pub(super) message_id: String,
@@ -32,7 +33,7 @@ impl PageQuery {
             && (self.events.is_empty() || self.events.iter().any(|kind| is("/event", kind)))
     }
 
-    /// This page's events, the next page, and the total number of matching events.
+    /// Returns this page's events, the query for the next page, and the total number of matching events.
     pub(super) fn of(&self, events: impl IntoIterator<Item = Value>) -> (Vec<Value>, PageQuery, usize) {
         let all: Vec<Value> = events.into_iter().filter(|event| self.fits(event)).collect();
         let total = all.len();

@@ -1,4 +1,4 @@
-//! Opens one URL and follows its redirects, as long as they stay on this machine.
+//! Requests a URL and follows redirects to URLs on this machine.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::url::is_here;
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
 
-/// One request, and how it ended after its redirects.
+/// A request, and how it ended after the redirects were followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
     pub(super) url: String,
     pub(super) method: Method,
-    /// The status of the answer, and of the answer to each redirect.
+    /// The status of the first response, then of the response after each redirect.
     pub(super) statuses: Vec<u16>,
     pub(super) end: End,
 }
@@ -23,22 +23,22 @@ pub(super) struct Fetch {
 /// Why a fetch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The last answer is not a redirect.
+    /// The last response is not a redirect.
     Answered,
-    /// The URL or a redirect points to another machine, so that address was not opened.
+    /// The URL or a redirect points to another machine, so it was not requested.
     NotHere,
     NoAnswer,
     TooManyRedirects,
 }
 
 impl Fetch {
-    /// Whether the scanner opened anything.
+    /// Whether the scanner sent a request.
     pub(super) fn has_opened(&self) -> bool {
         !self.statuses.is_empty() || self.end != End::NotHere
     }
 }
 
-/// Sends a request, and sends it again to each address that an answer redirects to.
+/// Sends a request, and repeats it for each URL that a response redirects to.
 pub(super) async fn fetch(client: &Client, method: Method, url: &str) -> Fetch {
     let mut statuses = vec![];
     let end = follow(client, &method, url, &mut statuses).await;

@@ -1,9 +1,10 @@
-//! Scans a mail when its button is pressed: opens its URLs as a company's mail scanner does, and finds out whether the link
-//! still signs in. `steps` runs a scan, `fetch` opens the URLs, `url` decides which URLs are on this machine, `token` finds the
-//! link's token, `render` shows the button and the result, and `routes` has the endpoints that the page calls.
+//! Scans a mail when its scan button is pressed: requests the mail's URLs as a company's mail scanner does, and checks
+//! whether the link still works. `steps` runs a scan, `fetch` requests a URL, `url` decides which URLs are on this
+//! machine, `token` finds the link's token, `render` shows the button and the result, and `routes` contains the
+//! endpoints that the page calls.
 //!
-//! The server cannot run a page's scripts, so the browser of the person who presses the button visits the link, and reports the
-//! outcome (scan.js).
+//! The server cannot run a page's scripts. Therefore the browser that shows the mailbox page visits the link, and
+//! reports the outcome to the server (scan.js).
 
 mod fetch;
 mod render;
@@ -27,7 +28,7 @@ pub(super) struct Scan {
     at: SystemTime,
     fetches: Vec<Fetch>,
     visit: Visit,
-    /// `None` if it is not known whether the link signs in.
+    /// `None` if the stand-in cannot determine whether the link still works.
     token: Option<ScannedToken>,
 }
 
@@ -42,19 +43,20 @@ struct ScannedToken {
 /// The browser's visit to the link, with scripts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Visit {
-    /// The browser runs no scripts, or no URL is on this machine.
+    /// The link is not visited: the browser runs no scripts, or none of the mail's URLs is on this machine.
     None,
     /// The browser has not reported the visit yet.
     Pending,
     /// The browser opened a window and closed it.
     Done,
-    /// The browser opened a window, but cannot close it: the page severed the link to its opener (Cross-Origin-Opener-Policy).
+    /// The browser opened a window, but could not close it, because the page severed the connection to its opener
+    /// (Cross-Origin-Opener-Policy).
     LeftOpen,
     /// The browser blocked the window.
     Blocked,
 }
 
-/// What the scan did to the link.
+/// Whether the link worked before the scan, and whether it still works afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     StillSignsIn,
@@ -63,7 +65,7 @@ enum Verdict {
 }
 
 impl Scan {
-    /// `None` while the scan is running, or if the link's token is not known.
+    /// Returns `None` while the scan is running, or if the link's token is not known.
     fn verdict(&self) -> Option<Verdict> {
         let token = self.token.as_ref().filter(|_| self.visit != Visit::Pending)?;
         Some(match (token.signed_in_before, token.signs_in_after) {

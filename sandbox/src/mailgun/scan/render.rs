@@ -1,4 +1,4 @@
-//! Renders the scan button of a mail, and the result of its newest scan.
+//! Renders a mail's scan button, and the result of its newest scan.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{html::escape, mailgun::mail::Mail};
 
-/// Longest URL that is shown whole, in characters.
+/// Maximum length of a URL that is shown in full, in characters.
 const SHOWN_LENGTH: usize = 60;
 /// Number of characters that are shown from the end of a longer URL.
 const SHOWN_END: usize = 8;
 
-/// The button. `data-visit` is the URL that the browser visits with scripts on.
+/// Renders the scan button. `data-visit` is the URL that the browser visits with scripts on.
 pub(in crate::mailgun) fn button(mail: &Mail) -> String {
     if url::all(mail).is_empty() {
         return "<p class=\"soft no-link\">This mail has no link to scan.</p>".to_owned();
@@ -23,13 +23,14 @@ pub(in crate::mailgun) fn button(mail: &Mail) -> String {
     let number = mail.number;
     let visit = url::first_here(mail).map(|url| format!(" data-visit=\"{}\"", escape(&url)));
     format!(
-        "<form class=\"scanner\" method=\"post\" action=\"/scan\"{}><input type=\"hidden\" name=\"mail\" value=\"{number}\">\
-         <button>Scan this mail</button></form>",
+        "<form class=\"scanner\" method=\"post\" action=\"/scan\"{}>\
+         <input type=\"hidden\" name=\"mail\" value=\"{number}\"><button>Scan this mail</button></form>",
         visit.unwrap_or_default()
     )
 }
 
-/// The result. The element exists even without a scan, because the page's script replaces it.
+/// Renders the result of the newest scan. Without a scan, the element is empty but present, because the page's script
+/// replaces it later.
 pub(in crate::mailgun) fn result(mail: &Mail, scans: &[Scan]) -> String {
     let newest = scans.iter().rev().find(|scan| scan.mail == mail.number);
     let shown = newest.map(|scan| describe(mail, scan)).unwrap_or_default();
@@ -55,11 +56,11 @@ fn conclusion(scan: &Scan) -> String {
         return "<strong>Nothing was opened, so the scan changed nothing.</strong>".to_owned();
     }
     let (class, text) = match scan.verdict() {
-        Some(Verdict::StillSignsIn) => ("good", "The link still signs in."),
+        Some(Verdict::StillSignsIn) => ("good", "The link still works."),
         Some(Verdict::UsedUp) => {
             ("bad", "The scanner used up the link: a person who opens it now gets <code>otp_expired</code>.")
         }
-        Some(Verdict::DidNotSignInBefore) => ("bad", "The link did not sign in before the scan, either."),
+        Some(Verdict::DidNotSignInBefore) => ("bad", "The link did not work even before the scan."),
         None => return String::new(),
     };
     format!("<strong class=\"{class}\">{text}</strong>")
@@ -74,7 +75,7 @@ fn describe_url(url: &str, fetches: &[Fetch]) -> String {
     format!("<dt>{}</dt>{results}", escape(&shorten(url)))
 }
 
-/// For example `GET 303 → 200, three times` or, if the answers differ, a list of all answers.
+/// Renders the results of one method: `GET: 303 → 200 (3 times)` or, if they differ, the list of results.
 fn describe_method(method: &Method, fetches: &[&Fetch]) -> String {
     let mut results: Vec<String> =
         fetches.iter().filter(|fetch| fetch.method == *method).map(|fetch| describe_fetch(fetch)).collect();
@@ -92,7 +93,7 @@ fn describe_fetch(fetch: &Fetch) -> String {
     match fetch.end {
         End::Answered => (),
         End::NotHere => steps.push("not fetched: not on this machine".to_owned()),
-        End::NoAnswer => steps.push("no answer".to_owned()),
+        End::NoAnswer => steps.push("no response".to_owned()),
         End::TooManyRedirects => steps.push("too many redirects".to_owned()),
     }
     steps.join(" → ")
@@ -102,21 +103,21 @@ fn describe_visit(visit: Visit) -> &'static str {
     match visit {
         Visit::None => "<dd>not visited with scripts on, because this page's own script did not run</dd>",
         Visit::Pending => {
-            "<dd>being visited with scripts on, for 5 seconds. Do not press anything in the scanner's window.</dd>"
+            "<dd>being visited with scripts on, for 5 seconds. Do not click anything in the scanner's window.</dd>"
         }
         Visit::Done => "<dd>visited with scripts on, for 5 seconds</dd>",
         Visit::LeftOpen => {
-            "<dd>visited with scripts on, for 5 seconds. If the scanner's window is still open, close it: the page in it \
-             does not let this page close it.</dd>"
+            "<dd>visited with scripts on, for 5 seconds. If the scanner's window is still open, close it yourself: \
+             the page that it shows prevents the mailbox from closing it.</dd>"
         }
         Visit::Blocked => {
-            "<dd>not visited with scripts on: the browser blocked the scanner's window. Allow pop-ups for this page, and \
-             scan again.</dd>"
+            "<dd>not visited with scripts on: the browser blocked the scanner's window. Allow pop-ups for this \
+             page, and scan again.</dd>"
         }
     }
 }
 
-/// The beginning and the end of a long URL.
+/// Shortens a long URL to its beginning and its end.
 fn shorten(url: &str) -> String {
     let characters: Vec<char> = url.chars().collect();
     if characters.len() <= SHOWN_LENGTH {
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_url_is_shown_by_its_beginning_and_its_end() {
+    fn a_long_url_is_shortened_in_the_middle() {
         let url = |length: usize| format!("http://localhost/{}é23456789", "a".repeat(length - 26));
         assert_eq!(shorten(&url(60)), url(60));
         assert_eq!(shorten(&url(61)), format!("http://localhost/{}…23456789", "a".repeat(34)));

@@ -1,5 +1,5 @@
-//! What the mailbox page calls: `POST /scan` opens the URLs of a mail, and `POST /scan/visit` reports the browser's visit. Both
-//! accept only the number of a mail that has arrived, never a URL.
+//! The endpoints that the mailbox page calls to scan a mail. `POST /scan` requests the mail's URLs, and
+//! `POST /scan/visit` records the browser's visit. Both identify the mail by its number and accept no URL.
 
 use poem::{
     IntoResponse, Response, Route, handler,
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Scan, Visit, steps};
 use crate::{http, mailgun::MailgunState};
 
-/// Adds both routes.
+/// Adds the routes for scans.
 pub(in crate::mailgun) fn routes(route: Route) -> Route {
     route.at("/scan", post(press_scan)).at("/scan/visit", post(report_visit))
 }

@@ -1,5 +1,5 @@
-//! Runs a scan in order: find the token, open every URL three times with HEAD and GET, and let the browser visit the link. The
-//! result is final after the last step.
+//! The steps of a scan, in order: find the link's token, request every URL on this machine three times with HEAD and
+//! three times with GET, and let the browser visit the link. The result is final after the last step.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::{mailgun::mail::Mail, supabase::LinkTokens};
 
 const ROUNDS: usize = 3;
 
-/// Opens the mail's URLs. `visits` says whether the browser visits the link afterwards.
+/// Requests the mail's URLs. `visits` is true if the browser visits the link afterwards.
 pub(super) async fn begin(client: &Client, mail: &Mail, tokens: Option<&LinkTokens>, visits: bool) -> Scan {
     let token = find_token(client, mail, tokens).await;
     let fetches = open_all(client, &url::all(mail)).await;
@@ -30,7 +30,7 @@ pub(super) async fn begin(client: &Client, mail: &Mail, tokens: Option<&LinkToke
     scan
 }
 
-/// Records how the browser's visit went.
+/// Records the outcome of the browser's visit, and checks again whether the link can still sign somebody in.
 pub(super) fn finish(scan: &mut Scan, visit: Visit, tokens: Option<&LinkTokens>) {
     scan.visit = visit;
     check_token(scan, tokens);

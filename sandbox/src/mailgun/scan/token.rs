@@ -1,4 +1,4 @@
-//! Finds the token of a mail's link.
+//! Finds the token in a mail's link.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use url::Url;
 use super::url::is_here;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The parameters that hold a token: `token_hash` in a callback that the portal verifies, `token` in Supabase's link.
-/// `token_hash` comes first, because the callback may have its own parameter `token`.
+/// The query parameters that contain a token: `token_hash` in links to a portal's callback, `token` in links to
+/// Supabase. `token_hash` comes first, because a callback may have a `token` parameter for another purpose.
 const PARAMETERS: [&str; 2] = ["token_hash", "token"];
 
-/// The token hash in the link, or, if the link has none, in the address to which the button of the linked page redirects. The
-/// redirect is not followed, so the token is not used up.
+/// Returns the token hash in the link. If the link contains none and points to this machine, posts to the link, as the
+/// button on the linked page does, and returns the token hash in the redirect. The redirect is not followed, so the
+/// token is not used up.
 pub(super) async fn find(client: &Client, link: &str) -> Option<String> {
     let link = Url::parse(link).ok()?;
     if let Some(token) = in_query(&link) {

@@ -1,11 +1,11 @@
-//! The URLs of a mail, and which of them are on this machine. The scanner opens no others.
+//! Finds the URLs in a mail, and determines which of them are on this machine. The scanner requests no other URLs.
 
 use url::{Host, Url};
 
 use super::super::mail::{Mail, urls};
 use crate::html::unescape;
 
-/// The URLs of the text and of the HTML, each once.
+/// Returns the URLs in the mail's text and HTML, without duplicates.
 pub(super) fn all(mail: &Mail) -> Vec<String> {
     let in_html = urls(&mail.html).map(unescape);
     let mut all: Vec<String> = vec![];
@@ -17,13 +17,13 @@ pub(super) fn all(mail: &Mail) -> Vec<String> {
     all
 }
 
-/// The first URL on this machine.
+/// Returns the mail's first URL that points to this machine.
 pub(super) fn first_here(mail: &Mail) -> Option<String> {
     all(mail).into_iter().find(|url| Url::parse(url).is_ok_and(|url| is_here(&url)))
 }
 
-/// Whether the URL points to a loopback address. `localhost` is the only accepted name, because a DNS server elsewhere may
-/// resolve other names.
+/// Whether the URL points to a loopback address. `localhost` is the only accepted name, because other names may resolve
+/// to another machine.
 pub(super) fn is_here(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && match url.host() {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_addresses_are_here() {
+    fn only_loopback_urls_are_on_this_machine() {
         for (url, here) in [
             ("http://localhost:8080/x", true),
             ("http://LOCALHOST/x", true),

@@ -1,4 +1,4 @@
-//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names come from
+//! The events of a mail, in Mailgun's format. The recipient's local part selects the events. The field names come from
 //! mailgun-go's event types and the manual's events page. `storage` is omitted, because the stand-in stores no
 //! messages.
 
@@ -22,7 +22,7 @@ pub(super) enum MailEvent {
 pub(super) struct Failure {
     severity: &'static str,
     reason: &'static str,
-    /// Whether Mailgun puts the address on the list of bounces.
+    /// Whether Mailgun adds the address to the list of bounces.
     is_listed: bool,
     /// Builds the `delivery-status` for this address.
     status: fn(&str) -> Value,
@@ -30,7 +30,8 @@ pub(super) struct Failure {
 
 use MailEvent::{Accepted, Complained, Delivered, Failed};
 
-/// All events of a mail to this address, in order. Mailgun does not try to deliver to a listed address.
+/// All events of a mail to this address, in order. If the address is on a suppression list, Mailgun does not try to
+/// deliver the mail.
 pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [MailEvent] {
     match listed {
         Some(SuppressionList::Bounces) => return &[Accepted, Failed(&SUPPRESSED)],
@@ -74,7 +75,7 @@ const MAILBOX_FULL: Failure = Failure {
     },
 };
 
-/// Exchange Online's answer for a missing mailbox.
+/// Exchange Online's reply for a missing mailbox.
 const ACCESS_DENIED: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
@@ -85,7 +86,7 @@ const ACCESS_DENIED: Failure = Failure {
     },
 };
 
-/// The wording is made up: Mailgun documents only the flags.
+/// The `description` is made up: Mailgun documents only the flags.
 const BAD_CERTIFICATE: Failure = Failure {
     severity: "permanent",
     reason: "generic",
@@ -107,7 +108,7 @@ const BLOCKED: Failure = Failure {
     },
 };
 
-/// Mailgun does not deliver to an address that bounced before.
+/// Mailgun does not deliver to an address that has bounced before.
 const SUPPRESSED: Failure = Failure {
     severity: "permanent",
     reason: "suppress-bounce",
@@ -146,7 +147,7 @@ const TOO_OLD: Failure = Failure {
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
-/// The same failure, in the form that users of Mailgun have reported.
+/// The same failure as [`TOO_OLD`], in the form that Mailgun users have reported.
 const TOO_LATE: Failure = Failure {
     severity: "temporary",
     reason: "old",
@@ -164,7 +165,7 @@ const GREYLISTED: Failure = Failure {
     },
 };
 
-/// A mail server's answer, with Mailgun's details of the session.
+/// A mail server's reply, with Mailgun's details of the SMTP session.
 fn smtp(attempt: u8, answer: Value) -> Value {
     let session = json!({
         "tls": true, "certificate-verified": true, "utf8": true, "mx-host": "mx1.example.org",
@@ -174,7 +175,7 @@ fn smtp(attempt: u8, answer: Value) -> Value {
 }
 
 impl MailEvent {
-    /// The list that this event puts the address on.
+    /// The suppression list to which this event adds the address.
     pub(super) fn suppression_list(&self) -> Option<SuppressionList> {
         match self {
             Failed(Failure { is_listed: true, .. }) => Some(SuppressionList::Bounces),
@@ -210,13 +211,13 @@ impl MailEvent {
                 "severity": severity, "reason": reason, "recipient-domain": domain,
                 "envelope": envelope, "flags": flags, "delivery-status": status(recipient),
             }),
-            // Mailgun sends no recipient-domain here.
+            // Mailgun sends no `recipient-domain` with complaints.
             Complained => json!({"event": "complained", "log-level": "warn", "flags": {"is-test-mode": false}}),
         }
     }
 }
 
-/// The fields that every event of a mail has.
+/// The fields that every mail event has.
 fn common(mail: &Mail, recipient: &str) -> Value {
     let tags = mail.options.iter().filter(|(name, _)| name == "tag").map(|(_, tag)| tag.as_str());
     let variables: Map<String, Value> =
@@ -228,7 +229,8 @@ fn common(mail: &Mail, recipient: &str) -> Value {
         "message": {
             "headers": {
                 "to": mail.to.join(", "),
-                // Without the angle brackets that the answer to the request contains.
+                // The response to the send request contains the Message-Id with angle brackets; events contain it
+                // without them.
                 "message-id": mail.message_id.trim_start_matches('<').trim_end_matches('>'),
                 "from": mail.from,
                 "subject": mail.subject,

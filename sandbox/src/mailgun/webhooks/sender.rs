@@ -1,5 +1,5 @@
-//! Posts the events of each mail, and retries the events that were not accepted. Each mail has its own task, which ends with
-//! the stand-in.
+//! Posts the events of each mail, and retries posts that were neither accepted nor rejected with 406. Each recipient of
+//! a mail has a separate task. The tasks stop with the stand-in.
 
 use super::{SentWebhook, Signing, WebhookError, mail_events, signature};
 use crate::{
@@ -18,10 +18,10 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The pauses before the retries. After the last one, the sender gives up. Mailgun's own pauses are 5 minutes to 4 hours.
-/// Users report that Mailgun does not retry `delivered`; the stand-in does.
+/// The pauses before the retries. After the last retry, the sender gives up. Mailgun's own pauses are 5 minutes to 4
+/// hours. Users report that Mailgun does not retry `delivered`; the stand-in does.
 const RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// Maximum time for an answer.
+/// Maximum time to wait for a response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings that tests and `cargo dev` change.
@@ -48,7 +48,7 @@ pub(in crate::mailgun) struct Webhooks {
 }
 
 impl Webhooks {
-    /// A sender without a target, and the guard that ends its tasks.
+    /// Returns a sender without a target, and a guard. Dropping the guard stops the sender's tasks.
     pub(in crate::mailgun) fn new(lists: Lists) -> reqwest::Result<(Webhooks, DropGuard)> {
         let stop = CancellationToken::new();
         let webhooks = Webhooks {
@@ -66,7 +66,7 @@ impl Webhooks {
         self.with(|rules| rules.target = Some(target));
     }
 
-    /// The URL that events are posted to, if it is set.
+    /// The URL to which events are posted, if it is set.
     pub(in crate::mailgun) fn url(&self) -> Option<String> {
         self.target().ok().map(|target| target.url)
     }
@@ -84,7 +84,7 @@ impl Webhooks {
         &self.events
     }
 
-    /// Starts the events of an accepted mail, for each of its recipients. Does nothing without a target.
+    /// Starts posting the events of an accepted mail, for each of its recipients. Does nothing if no target is set.
     pub(in crate::mailgun) fn start_events(&self, mail: &Mail) {
         if self.target().is_err() {
             return;
@@ -117,7 +117,8 @@ impl Webhooks {
         Ok(self.events.add(entry))
     }
 
-    /// Makes the first post. Retries run in a separate task, because Mailgun's next event does not wait for them either.
+    /// Posts an event for the first time. Retries run in a separate task, so that the next event does not wait for
+    /// them.
     async fn send(&self, number: usize) {
         if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Same).await) {
             return self.settle(number);
@@ -136,7 +137,7 @@ impl Webhooks {
         self.settle(number);
     }
 
-    /// Posts a recorded event once, and records the answer.
+    /// Posts a recorded event once, and records the response's status.
     pub(super) async fn post_recorded(&self, number: usize, signing: Signing) -> Result<u16, WebhookError> {
         let target = self.target()?;
         let event = self.events.get(number).ok_or(WebhookError::NoSuchEvent(number))?;
@@ -182,7 +183,7 @@ impl Webhooks {
     }
 }
 
-/// Whether the event was accepted, or rejected for good.
+/// Whether the receiver accepted the event or rejected it permanently (406).
 fn is_final(answer: &Result<u16, WebhookError>) -> bool {
     matches!(answer, Ok(200..=299 | 406))
 }

@@ -1,11 +1,12 @@
-//! Mailgun's signature: hex HMAC-SHA256 over timestamp and token. It does not cover the event itself.
+//! Mailgun's webhook signature: the HMAC-SHA256 of the timestamp and the token, in hex. It does not cover the event
+//! itself.
 
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A webhook's body: the event, signed with the current time and a new token.
+/// A webhook's body: the event, and a signature over the current time and a new token.
 pub fn signed(key: &str, event_data: &Value) -> Value {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (timestamp, token) = (seconds.to_string(), hex(&rand::random::<[u8; 25]>()));
@@ -17,7 +18,7 @@ pub fn signed(key: &str, event_data: &Value) -> Value {
 }
 
 fn signature(key: &str, timestamp: &str, token: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC accepts keys of any length");
     mac.update(timestamp.as_bytes());
     mac.update(token.as_bytes());
     hex(&mac.finalize().into_bytes())
@@ -33,7 +34,7 @@ mod tests {
 
     /// mailgun-go's verifier and Node's crypto both accept this signature.
     #[test]
-    fn the_signature_is_the_one_that_mailgun_computes() {
+    fn the_signature_matches_other_implementations() {
         let token = "17b9639c99eebb8bf27dc599a4ae762accf05843cd8d926270";
         assert_eq!(
             signature("whsec-for-tests-only-0123456789abcdef", "1789732803", token),
