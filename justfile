@@ -1,22 +1,23 @@
-# `cargo dev` and `cargo test --workspace` need only Rust. The comments of the other recipes say what they need.
+# `cargo dev` and `cargo test --workspace` need only Rust, a C compiler, and Postgres or a network connection to
+# download it. The comments of the other recipes list what else they need.
 
 # List the recipes.
 default:
     @just --list --unsorted
 
-# Run everything on this machine: Postgres, the stand-ins, the api, the worker and the mailbox page.
+# Run Postgres, the api, the worker, two example portals, and stand-ins for Supabase and Mailgun on this machine.
 dev:
     cargo dev
 
-# Run all tests except those that have a recipe of their own.
+# Run the workspace's tests, except those that need a browser, PgBouncer or Patroni.
 test:
     cargo test --workspace
 
 # Run the chaos test for this many seconds. To repeat a run, pass the seed that it printed.
 chaos seconds="60" seed="":
-    CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
+    CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test --workspace --test chaos -- --nocapture
 
-# Install the accessibility checker that the browser tests inject, and the rendered portal's packages (needs npm).
+# Install what the browser tests need: the accessibility checker, and the server-rendered example portal's packages.
 _browser-packages:
     cd tests/browser/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
     cd openapi/examples/portal-ssr && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -29,7 +30,7 @@ browser-test: _browser-packages
 browser-pictures: _browser-packages
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
-# Check the HTML of all mails against what mail clients support, according to caniemail.com (needs npm with Node 20).
+# Check the HTML and CSS of all mails against the features that mail clients support (needs npm with Node 20).
 mail-client-test:
     cd tests/mail-clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
     cd tests/mail-clients && node --test
@@ -42,11 +43,11 @@ mail-client-test:
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
 
-# Test failovers of a Patroni cluster for eight minutes, or only one part such as `shutdown-kill` (downloads its programs on Debian).
+# Test failovers of a Patroni cluster for eight minutes, or only one part, such as `shutdown-kill` (needs Debian).
 ha-test only="":
     PATH="$(tests/ha/install):$PATH" HA_ONLY={{only}} cargo test --workspace --features tests/ha --test ha -- --nocapture
 
-# Check format, clippy, docs and alert rules. Warnings are errors.
+# Check the formatting, clippy, the docs and the alert rules (needs promtool). Warnings are errors.
 lint: alerts
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
@@ -57,7 +58,7 @@ lint: alerts
 alerts:
     deploy/check-rules
 
-# Write the OpenAPI document after a change to the api.
+# Write openapi/openapi.json after a change to the api.
 openapi:
     cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json
 
@@ -71,8 +72,7 @@ openapi-lint:
     cd openapi/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config ../redocly.yaml ../openapi.json
     cd openapi/tools && npx --no-install spectral lint --ruleset ../spectral.yaml --fail-severity=hint ../openapi.json
 
-# List the API changes since the last release that would break callers. Does not fail if it finds any (needs go; does nothing before
-# the first release).
+# List API changes since the last release that would break callers. Never fails because of them (needs go).
 openapi-breaking:
     openapi/tools/breaking
 
@@ -81,7 +81,7 @@ _schemathesis:
     test -x target/schemathesis/bin/python || python3 -m venv target/schemathesis
     target/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check --requirement openapi/contract/requirements.txt
 
-# Check a live api against the OpenAPI document with over 2,000 generated requests, which are the same in every run.
+# Check a live api against the OpenAPI document with over 2,000 requests, always the same (needs python3 with venv).
 contract-test: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed 1 --generation-deterministic
 
@@ -89,11 +89,11 @@ contract-test: _schemathesis
 fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
 
-# Generate clients in TypeScript, Python and Rust into target/sdk, and type-check them (needs npm, and python3 with venv).
+# Generate TypeScript, Python and Rust clients into target/sdk, and type-check them (needs npm, and python3 with venv).
 sdk:
     openapi/sdks/generate
 
-# Test the three clients against a live api: 200, 400, 429, 503.
+# Test the generated clients against a live api: responses 200, 400, 429 and 503 (needs what `sdk` needs).
 sdk-test: sdk
     cargo run --quiet --bin sandbox -- api openapi/sdks/test
 
@@ -101,7 +101,7 @@ sdk-test: sdk
 sqlx:
     cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace
 
-# Check that .sqlx matches the queries and migrations.
+# Check that .sqlx matches the queries and migrations (needs `cargo install sqlx-cli`).
 sqlx-check:
     cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace --check
 
@@ -121,7 +121,7 @@ fuzz-seeds:
 deb:
     deploy/debian/build
 
-# Build and check the package, then install, run, upgrade and remove it in a container (needs root, cargo-deb, and Debian's lintian, mmdebstrap, systemd-container and shellcheck).
+# Test the Debian package in a container (needs root, cargo-deb, lintian, mmdebstrap, systemd-container and shellcheck).
 deb-test:
     shellcheck deploy/debian/build deploy/debian/test deploy/debian/test-inside
     deploy/debian/test

@@ -5,10 +5,11 @@
 --   magic_link_worker     magic-link-worker: reads and writes all rows
 --   magic_link_viewer     people and dashboards: reads the views, and the columns that the documentation's queries and
 --                         `magic-link-worker jobs` need
---   magic_link_operator   people who may also cancel and retry jobs, and pause mail: has the viewer's rights, too
+--   magic_link_operator   people who cancel and retry jobs, and pause mail: has the viewer's rights, too
 --
--- Run this script as a superuser in the outbox's database, before the first migration and again after each migration. It is
--- safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role once:
+-- Run this script as a superuser in the outbox's database, before the first migration and again after each migration.
+-- It is safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role
+-- once:
 --
 --   psql "$ADMIN_URL" -f deploy/roles.sql
 --   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- repeat for the other four roles
@@ -27,7 +28,7 @@ begin
   foreach role in array array[
     'magic_link_owner', 'magic_link_api', 'magic_link_worker', 'magic_link_viewer', 'magic_link_operator']
   loop
-    -- The script may run in another database of this server at the same time.
+    -- The same script, run in another database of this server, might create the role at the same time.
     begin
       if not exists (select from pg_roles where rolname = role) then
         execute format('create role %I login', role);
@@ -43,7 +44,8 @@ begin
     return;
   end if;
 
-  -- Make magic_link_owner the owner of objects that another role has created. Indexes and owned sequences follow their table.
+  -- Make magic_link_owner the owner of objects that another role has created. Indexes and owned sequences follow their
+  -- table.
   for relation in
     select oid::regclass as name, case relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind
     from pg_class
@@ -87,21 +89,22 @@ begin
     email_take_reports, email_roll_up, email_make_partitions, email_drop_partition, email_forget, email_forget_actions,
     email_lift_suppression
     to magic_link_worker;
-  -- It only reads what operators did.
+  -- The worker can read the operators' pauses, actions and retries, but cannot change them.
   foreach relation in array array['operator_pauses', 'operator_actions', 'email_retries'] loop
     execute format('grant select on %I to magic_link_worker', relation);
     execute format('drop policy if exists worker_reads on %I', relation);
     execute format('create policy worker_reads on %I for select to magic_link_worker using (true)', relation);
   end loop;
 
-  -- The api may check that email_jobs_open exists, but row level security shows it no rows. It calls functions that run as
-  -- the owner to add jobs, to count the waiting jobs and to report.
+  -- The api can check that email_jobs_open exists, but row level security hides all rows from the api. The api calls
+  -- functions that run as the owner, for example to add jobs, to count the waiting jobs and to record Mailgun's
+  -- reports.
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
     email_load, email_read_recipients, email_enqueue_jobs, email_enqueue_newcomer_jobs, email_take_reports,
     email_make_partitions, email_retry_refusal, email_take_retries, email_settle_retry
     to magic_link_api;
-  -- Apis of earlier versions call these functions during an upgrade.
+  -- During an upgrade, api instances of earlier versions call these functions.
   grant execute on function
     email_admission, email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers, email_enqueue_batch,
     email_enqueue_newcomer_batch
@@ -110,8 +113,8 @@ begin
     outbox_suits, outbox_versions, email_program_alive, email_program_running, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;
 
-  -- The views run with the rights of their reader, so the viewer also needs the right to read these columns of email_jobs, and
-  -- no others.
+  -- The views run with the rights of their reader, so the viewer also needs the right to read the columns of email_jobs
+  -- that the views use.
   grant select on
     email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain, email_programs,
     email_programs_now, email_programs_summary
@@ -119,11 +122,12 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id, portal)
     on email_jobs to magic_link_viewer;
-  -- The other columns that `magic-link-worker jobs` reads. The callback is not one of them: its query may identify the person.
+  -- The other columns of email_jobs that `magic-link-worker jobs` reads. The callback URL is left out, because its
+  -- query might identify the person.
   grant select (language, shown_host, attempted_at, deadline_at, worker, lease_expires_at, cancelled_at, requested_at)
     on email_jobs to magic_link_viewer;
   grant execute on function outbox_versions to magic_link_viewer;
-  -- The table columns that `magic-link-worker jobs` and the queries in docs/operating.md read.
+  -- The columns of other tables that `magic-link-worker jobs` and the queries in docs/operating.md read.
   grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
     on email_attempts to magic_link_viewer;
   grant select (

@@ -1,6 +1,6 @@
 """Runs schemathesis against the api at API_URL, and checks that the run covered enough.
 
-`just contract-test` and `just fuzz` call it, with more arguments for schemathesis.
+`just contract-test` and `just fuzz` run this script, with further arguments for schemathesis.
 """
 
 import json
@@ -12,9 +12,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "target" / "contract" / "report.json"
-# With fewer test cases, a run is too short.
+# A run with fewer test cases counts as too short.
 MIN_CASES = 2000
-# Each of these statuses must occur, or the run tested too little.
+# If one of these statuses does not occur, the run has tested too little.
 REQUIRED_STATUSES = ["200", "400", "429"]
 
 
@@ -31,15 +31,15 @@ def statuses_seen() -> dict[str, float]:
 
 
 def missing_coverage() -> list[str]:
-    """Returns why the run did not cover enough."""
+    """Returns the reasons why the run did not cover enough, or an empty list if it did."""
     seen = statuses_seen()
     report = json.loads(REPORT.read_text())
     cases = report["test_cases"]["generated"]
     print(f"{cases} cases with seed {report['seed']}; requests for a link by status:", json.dumps(seen, sort_keys=True))
     missing = [status for status in REQUIRED_STATUSES if not seen.get(status)]
-    found = [f"no answer had the status {', '.join(missing)}"] if missing else []
+    found = [f"no response had the status {', '.join(missing)}"] if missing else []
     if cases < MIN_CASES:
-        found.append(f"only {cases} of {MIN_CASES} cases")
+        found.append(f"only {cases} test cases were generated, but at least {MIN_CASES} are required")
     return found
 
 
@@ -57,7 +57,8 @@ def main() -> int:
         "--checks=all",
         *sys.argv[1:],
     ]
-    # Without PYTHONHASHSEED, the order of Python's sets differs between processes, and a seed would not repeat its requests.
+    # Without PYTHONHASHSEED, the order of Python's sets differs between processes, and the same seed would not repeat
+    # the same requests.
     code = subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}).returncode
     found = missing_coverage()
     for problem in found:

@@ -1,12 +1,12 @@
-// Remembers in a cookie the addresses for which a mail was requested in this browser. An attacker could send a person the link
-// from the attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the
-// callback page asks the person before it accepts a session that nobody requested here.
+// Remembers in a cookie the addresses for which a mail was requested in this browser. An attacker could send a person
+// the link from the attacker's own mail. The person would then work in the attacker's account without noticing (login
+// CSRF). So the callback page asks the person before it accepts a session that was not requested in this browser.
 
 import { storedForm } from '../portal/address.js';
 import { isSecure } from './settings.js';
 
 const COOKIE = `${isSecure ? '__Host-' : ''}asked`;
-/** Longer than the lifetime of any link. */
+/** How long an address is remembered. This must be longer than a link works (LINK_LIFETIME of the worker). */
 const SECONDS = 24 * 60 * 60;
 const MAX_ADDRESSES = 5;
 

@@ -1,5 +1,5 @@
-// The page that the link opens, for LINK_STYLE=token_hash. Mail scanners also open this page, and run its scripts. So opening
-// the page only shows a button, and the POST that the button sends uses up the link.
+// The page that the link opens, for LINK_STYLE=token_hash. Mail scanners also open this page, and some of them run
+// scripts. So opening the page only shows a button, and the POST that the button sends uses up the link.
 
 import { codeMessages, linkMessages } from '../portal/messages.js';
 import { askedHere, forgetAsked } from './asked.js';
@@ -7,7 +7,7 @@ import { buttonPage, failedPage, questionPage } from './pages.js';
 import { formAddress, placeAfter } from './place.js';
 import { PENDING, codeOf, endSession, forgetSession, signedInAs, supabaseFor } from './supabase.js';
 
-/** How many seconds the person has to answer the question. */
+/** The number of seconds that the person has to answer the question. */
 const PENDING_SECONDS = 600;
 
 export function showButton(visit) {
@@ -35,8 +35,8 @@ export async function useLink(visit) {
 export async function acceptPending(visit) {
   const form = await visit.form();
   const next = form.get('next');
-  // Another link may have been opened since the question was shown. The answer is valid only for the address that the question
-  // named.
+  // Another link might have been opened since the question was shown. The answer is valid only for the address that the
+  // question showed.
   const address = await signedInAs(visit, PENDING);
   const isNamed = address !== null && address === form.get('address');
   const { data } = await supabaseFor(visit, PENDING).auth.getSession();
@@ -52,7 +52,8 @@ export async function declinePending(visit) {
   visit.goTo((await signedInAs(visit)) ? placeAfter(next) : formAddress(next));
 }
 
-/** Makes this the person's session. The client asks Supabase whose session it is, so a forged cookie has no effect. */
+/** Signs the person in with this session. The client asks Supabase to whom the session belongs, so a forged cookie has
+ *  no effect. */
 async function accept(visit, { access_token, refresh_token }, next) {
   const { data, error } = await supabaseFor(visit).auth.setSession({ access_token, refresh_token });
   forgetSession(visit, PENDING);
@@ -61,7 +62,7 @@ async function accept(visit, { access_token, refresh_token }, next) {
   visit.goTo(placeAfter(next));
 }
 
-/** Explains an error. Shows the button again if the link may still work. */
+/** Explains an error. Shows the button again if the link might still work. */
 function explain(visit, code, link) {
   const status = { over_request_rate_limit: 429, unreachable: 503 }[code];
   if (status) return visit.page(status, buttonPage({ ...link, notice: codeMessages[code] }));
@@ -70,7 +71,7 @@ function explain(visit, code, link) {
 
 function messageOf(code) {
   if (Object.hasOwn(linkMessages, code)) return linkMessages[code];
-  // This is not the visitor's fault. For example, the key may be wrong.
+  // This is not the visitor's fault. For example, the key might be wrong.
   console.error(`Supabase refused a link: ${code}`);
   return 'Please request a new one.';
 }
@@ -80,7 +81,7 @@ function refuseMalformed(visit, next) {
   visit.page(400, failedPage({ next, title: 'This link is incomplete', text }));
 }
 
-/** Whether the text looks like one of Supabase's hashes: SHA-224, in hex. Supabase is not called with any other text. */
+/** Whether the text looks like one of Supabase's hashes: SHA-224, in hex. Other text is not sent to Supabase. */
 function isHash(text) {
   return /^[0-9a-f]{56}$/.test(text ?? '');
 }

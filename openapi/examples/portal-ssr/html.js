@@ -7,7 +7,7 @@ class Html {
   }
 }
 
-/** html`<p>${value}</p>`. `null`, `undefined` and `false` insert nothing. */
+/** Creates HTML from a template, such as html`<p>${value}</p>`. `null`, `undefined` and `false` insert nothing. */
 export function html(parts, ...values) {
   return new Html(parts.reduce((text, part, index) => text + inserted(values[index - 1]) + part));
 }

@@ -1,4 +1,4 @@
-// A page for people who are signed in. Others are sent to the form, and come back here after signing in.
+// A page for people who are signed in. Other people are sent to the form, and return to this page after signing in.
 
 import { memberPage } from './pages.js';
 import { formAddress } from './place.js';

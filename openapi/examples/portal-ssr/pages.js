@@ -1,9 +1,9 @@
-// The pages. They work without scripts, and look like the pages of the other example.
+// The pages. They work without scripts, and look like the pages of the example in ../portal.
 
 import { html, pageOf } from './html.js';
 import { formAddress, placeAfter } from './place.js';
 
-/** The form. `fieldError` is about the address, `notice` about everything else. */
+/** The form. `fieldError` is shown next to the address. `notice` is for all other messages. */
 export function formPage({ next, email = '', fieldError = '', notice = '' }) {
   return pageOf('Sign in', html`
 <h1>Sign in</h1>
@@ -22,8 +22,8 @@ export function sentPage({ next, address }) {
   return pageOf('Check your mail', html`
 <section>
 <h1 id="sent">Check your mail</h1>
-<p>If <strong id="address">${address}</strong> can sign in here, a mail is on its way. Its link or code works once. If you ask again, use the newest mail.</p>
-<p class="soft">Nothing after a minute? Check your spam folder, or <a href="${formAddress(next)}">ask again</a>.</p>
+<p>If <strong id="address">${address}</strong> can sign in here, a mail is on its way. Its link or code works once. If you request another mail, use the newest one.</p>
+<p class="soft">No mail after a minute? Check your spam folder, or <a href="${formAddress(next)}">request another mail</a>.</p>
 </section>`);
 }
 
@@ -51,7 +51,7 @@ export function questionPage({ next, address, current, isUnasked }) {
 <section id="question">
 <h1 id="question-title">${current ? `Sign in as ${address} instead?` : `Sign in as ${address}?`}</h1>
 ${current && html`<p id="now">You are signed in as ${current}.</p>`}
-${isUnasked && html`<p id="unasked">You did not ask for this link in this browser. That is fine if you asked on another device. If somebody else sent you the link, do not continue.</p>`}
+${isUnasked && html`<p id="unasked">You did not request this link in this browser. That is fine if you requested it on another device. If somebody else sent you the link, do not continue.</p>`}
 <form method="post" action="/auth/accept">
 <input type="hidden" name="address" value="${address}">
 ${nextField(next)}
@@ -81,10 +81,10 @@ export function memberPage({ address, place }) {
 <dt>You are</dt><dd id="who">${address}</dd>
 <dt>This page is</dt><dd><code id="where">${place}</code></dd>
 </dl>
-<p class="soft">Any page of the portal could be here. Open <a href="${placeAfter('/projects/42?tab=files')}">another one</a>, sign out there, and the next link leads back to it.</p>`, corner);
+<p class="soft">Any page of the portal could be here. Open <a href="${placeAfter('/projects/42?tab=files')}">another one</a>, sign out there, and your next sign-in link will take you back to it.</p>`, corner);
 }
 
-/** A problem that has nothing to do with a link. */
+/** A page that reports a problem other than a failed sign-in link. */
 export function problemPage({ title, text }) {
   return pageOf(title, html`<section><h1 id="title">${title}</h1><p id="text">${text}</p><p><a href="/">Start page</a></p></section>`);
 }

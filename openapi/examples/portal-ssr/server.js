@@ -1,4 +1,4 @@
-// The server: the routes, and what applies to all routes.
+// The server: its routes, and the checks and the error handling that all routes share.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -35,7 +35,7 @@ async function answer(visit) {
     return page(visit);
   }
   if (method !== 'POST' || !Object.hasOwn(actions, pathname)) return fail(visit, 405);
-  // Otherwise, another site could submit a form and sign the visitor in or out.
+  // Without this check, another site could submit a form and sign the visitor in or out.
   if (!visit.isFromThisPortal) return fail(visit, 403);
   return actions[pathname](visit);
 }

@@ -1,14 +1,14 @@
 // The settings of this portal, from the environment.
 
-/** Where browsers reach this portal. The api must allow this origin (CALLBACK_ORIGINS). */
+/** The origin at which browsers reach this portal. The api must allow this origin (CALLBACK_ORIGINS). */
 export const origin = new URL(needed('PORTAL_ORIGIN')).origin;
 
 /** The api's base URL, such as https://auth.example.com/api. */
 export const api = needed('API_URL');
 
 /**
- * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret key (sb_secret_…). With a
- * secret key, a hosted project can count requests separately for each visitor's address (see
+ * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret key
+ * (sb_secret_…). With a secret key, a hosted project can count requests separately for each visitor's address (see
  * README.md).
  */
 export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY') };
@@ -21,7 +21,7 @@ export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '')
   .map((address) => address.trim())
   .filter(Boolean);
 
-/** Whether browsers use https. If so, cookies must not be sent without it. */
+/** Whether browsers use https. If so, cookies must be sent only over https. */
 export const isSecure = origin.startsWith('https:');
 
 function needed(name) {

@@ -1,4 +1,4 @@
-// The form, the request for a mail, and the page after it.
+// The form, the request for a mail, and the page shown after the request.
 
 import { messages } from '../portal/messages.js';
 import { sendMagicLink } from './api.js';
@@ -20,7 +20,7 @@ export async function requestMail(visit) {
   const answer = await sendMagicLink(email, next, visit);
   if (answer.ok) {
     rememberAsked(visit, email);
-    // The page after the form has its own address, so that reloading it does not send the form again.
+    // The next page has its own URL, so that reloading it does not send the form again.
     return visit.goTo(`${origin}/sent?next=${encodeURIComponent(next ?? '')}`);
   }
   const fieldError = answer.fieldErrors?.email;

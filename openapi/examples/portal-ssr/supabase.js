@@ -15,8 +15,8 @@ export const PENDING = `${prefix}pending`;
 
 /**
  * @param {import('./visit.js').Visit} visit
- * @param {string} name of the cookie
- * @param {number} [maxAge] seconds that the cookie is kept
+ * @param {string} name the cookie's name
+ * @param {number} [maxAge] how long the cookie is kept, in seconds
  */
 export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
   return createServerClient(supabase.url, supabase.key, {
@@ -30,8 +30,9 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
       },
     },
     global: {
-      // All visitors reach Supabase through this server. Without their addresses, one visitor could use up the rate limit for
-      // everyone. A hosted project reads the first header; a self-hosted server reads the one named by GOTRUE_RATE_LIMIT_HEADER.
+      // All visitors reach Supabase through this server. If it did not forward their addresses, one visitor could use
+      // up the rate limit for everyone. A hosted project reads Sb-Forwarded-For. A self-hosted server reads the header
+      // that is set in GOTRUE_RATE_LIMIT_HEADER.
       headers: { 'Sb-Forwarded-For': visit.address, 'X-Forwarded-For': visit.address },
       fetch: (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }),
     },
@@ -40,16 +41,16 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
   });
 }
 
-/** Signs out, at Supabase and here. If Supabase does not answer, the session ends only here. */
+/** Signs out at Supabase and in this portal. If Supabase does not answer, the session ends only in this portal. */
 export async function endSession(visit, name = SESSION) {
   await supabaseFor(visit, name).auth.signOut({ scope: 'local' });
   forgetSession(visit, name);
 }
 
-/** Removes the cookies of a session, but does not end it. */
+/** Removes the cookies of a session, but does not end the session at Supabase. */
 export function forgetSession(visit, name) {
   for (const cookie of visit.cookies) {
-    // A long session is in several cookies: session.0, session.1.
+    // A long session is split into several cookies: session.0, session.1.
     if (cookie.name === name || cookie.name.startsWith(`${name}.`)) visit.removeCookie(cookie.name);
   }
 }
@@ -57,7 +58,7 @@ export function forgetSession(visit, name) {
 /**
  * Who is signed in, according to Supabase.
  * @returns {Promise<string | null>} the address
- * @throws if Supabase does not answer, because the person is then unknown
+ * @throws if Supabase does not answer or its rate limit is exceeded, because the person is then unknown
  */
 export async function signedInAs(visit, name = SESSION) {
   if (!visit.cookies.some((cookie) => cookie.name.startsWith(name))) return null;
@@ -68,7 +69,7 @@ export async function signedInAs(visit, name = SESSION) {
 
 /** Supabase's error code, or `unreachable`. */
 export function codeOf(error) {
-  // A gateway has its own limits, and its answers have no code.
+  // A gateway in front of Supabase can have its own rate limit. Its responses have no error code.
   if (error.status === 429) return 'over_request_rate_limit';
   const isRefusal = error.status >= 400 && error.status < 500;
   return isRefusal ? (error.code ?? 'unknown') : 'unreachable';

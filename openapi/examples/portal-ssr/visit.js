@@ -1,4 +1,4 @@
-// One request and its answer: what the pages need to know about the visitor, and the headers of every answer.
+// One request and its response: what the pages need to know about the visitor, and the headers of every response.
 
 import { isIP } from 'node:net';
 import { parseCookieHeader, serializeCookieHeader } from '@supabase/ssr';
@@ -6,7 +6,7 @@ import { isSecure, origin, trustedProxies } from './settings.js';
 
 const MAX_FORM_BYTES = 8 * 1024;
 
-/** The request cannot be read. `status` is the status of the answer. */
+/** Thrown if the request cannot be read. `status` is the status of the response. */
 export class BadRequest extends Error {
   constructor(status) {
     super(`status ${status}`);
@@ -24,11 +24,12 @@ export class Visit {
   constructor(request, response) {
     this.#request = request;
     this.#response = response;
-    // Read it now: a closed socket has no address. Only X-Forwarded-For would be left, which the visitor can forge.
+    // Read the address now, because a closed socket has none. Only X-Forwarded-For would be left, which the visitor can
+    // forge.
     this.#peer = plain(request.socket.remoteAddress ?? '');
-    if (!this.#peer) throw new Error('the visitor has gone');
+    if (!this.#peer) throw new Error('the visitor has disconnected');
     this.#cookies = parseCookieHeader(request.headers.cookie ?? '');
-    // Prepend the origin, because `//example.com/` by itself would name another host.
+    // Prepend the origin, because `//example.com/` alone would refer to another host.
     this.url = new URL(origin + request.url);
     this.method = request.method;
   }
@@ -38,7 +39,8 @@ export class Visit {
     return this.#request.headers['accept-language'];
   }
 
-  /** The visitor's address: the last address that is not one of our proxies. Visitors can forge the entries before it. */
+  /** The visitor's address: the last address that is not one of our proxies, in X-Forwarded-For followed by the
+   *  address of the connection. Visitors can forge the addresses before it. */
   get address() {
     const forwarded = (this.#request.headers['x-forwarded-for'] ?? '').split(',').map((entry) => plain(entry.trim()));
     const path = [...forwarded, this.#peer];
@@ -66,7 +68,7 @@ export class Visit {
     return new URLSearchParams(Buffer.concat(parts).toString());
   }
 
-  /** All cookies as they are after this answer: `[{ name, value }]`. */
+  /** All cookies that the browser will have after this response: `[{ name, value }]`. */
   get cookies() {
     const all = new Map(this.#cookies.map(({ name, value }) => [name, value ?? '']));
     for (const [name, { value, options }] of this.#newCookies) {
@@ -80,7 +82,7 @@ export class Visit {
     return this.cookies.find((cookie) => cookie.name === name)?.value;
   }
 
-  /** Sets a cookie that scripts cannot read and that forms of other sites do not send. */
+  /** Sets a cookie that scripts cannot read. Browsers do not send it with POST requests from other sites. */
   setCookie(name, value, options) {
     const safe = { ...options, path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax', domain: undefined };
     this.#newCookies.set(name, { value, options: safe });
@@ -109,8 +111,8 @@ export class Visit {
       'Cache-Control': 'no-store',
       'Content-Security-Policy':
         "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-      // The address of the callback page contains the hash, so it must not be in a Referer. `no-referrer` would also hide the
-      // Origin of our own forms.
+      // The URL of the callback page contains the token hash, so it must not be sent in the `Referer` header.
+      // `no-referrer` would also hide the origin in the `Origin` header of our own forms.
       'Referrer-Policy': 'strict-origin',
       'X-Content-Type-Options': 'nosniff',
       ...(cookies.length ? { 'Set-Cookie': cookies } : {}),
@@ -120,7 +122,8 @@ export class Visit {
   }
 }
 
-/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which an IPv6 socket reports. Other addresses are unchanged. */
+/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which an IPv6 socket reports. Returns other addresses
+ *  unchanged. */
 function plain(address) {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -1,6 +1,6 @@
 // Addresses in the form in which the api and Supabase store them, so that they can be compared and sent to Supabase.
 
-/** Returns the address without invisible characters at the ends, in lower case, and with the domain in ASCII. */
+/** Returns the address in lower case, without spaces or invisible characters at its ends, with the domain in ASCII. */
 export function storedForm(typed) {
   const address = typed.replace(/^[\s\p{Cf}]+|[\s\p{Cf}]+$/gu, '').toLowerCase();
   const at = address.lastIndexOf('@');

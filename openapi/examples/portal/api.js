@@ -18,7 +18,7 @@ export async function sendMagicLink(email, next) {
         email,
         callback_origin: location.origin,
         callback_next: next,
-        // The page is in English, but the mail is in the language of the person's browser.
+        // The page is in English, but the mail should be in the language of the person's browser.
         locale: navigator.language,
         time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       }),
@@ -27,12 +27,12 @@ export async function sendMagicLink(email, next) {
     if (answer.ok) return { ok: true };
     return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: body.retryAfter };
   } catch {
-    // There is no network or server, a proxy sent its own page, or the api does not allow this origin.
+    // The network or the server is down, a proxy sent its own page, or the api does not allow this origin.
     return { ok: false, code: (await isReachable()) ? 'page_refused' : 'unreachable' };
   }
 }
 
-/** Whether the api answers at all. If the api does not allow a page's origin, the browser does not tell the page why a
+/** Whether the api answers at all. If the api does not allow a page's origin, the browser does not show the page why a
  *  request failed. */
 async function isReachable() {
   try {

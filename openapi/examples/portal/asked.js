@@ -1,11 +1,11 @@
-// Remembers the addresses for which a mail was requested in this browser. An attacker could send a person the link from the
-// attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback page
-// asks the person before it accepts a session that nobody requested here.
+// Remembers the addresses for which a mail was requested in this browser. An attacker could send a person the link from
+// the attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the
+// callback page asks the person before it accepts a session that was not requested in this browser.
 
 import { storedForm } from './address.js';
 
 const KEY = 'portal-asked';
-/** Longer than the lifetime of any link. */
+/** How long an address is remembered. This must be longer than a link works (LINK_LIFETIME of the worker). */
 const HOURS = 24;
 const MAX_ADDRESSES = 20;
 
@@ -38,6 +38,6 @@ function keep(all) {
     if (all.length) localStorage.setItem(KEY, JSON.stringify(all));
     else localStorage.removeItem(KEY);
   } catch {
-    // The browser does not allow storage. The callback page will ask the person.
+    // The browser does not allow storage, so the callback page will ask before it signs the person in.
   }
 }

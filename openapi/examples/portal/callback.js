@@ -1,5 +1,5 @@
-// The callback page must do this, in this order: read the session from the URL, remove it from the URL, then continue.
-// The server must answer this page with 200: on a 3xx, browsers send the fragment, with the tokens, to the redirect's
+// The callback page must first read the session from the URL, then remove it from the URL, and only then continue. The
+// server must not redirect this page: browsers would pass the fragment, which contains the tokens, on to the redirect's
 // target.
 
 const fragment = new URLSearchParams(location.hash.slice(1));
@@ -24,7 +24,8 @@ if (fragment.get('access_token') && fragment.get('refresh_token')) {
   explain(fragment.get('error_code'));
 }
 
-/** Accepts the session, or asks the person first. Until the person has answered, only this page's memory holds the session. */
+/** Accepts the session, or asks the person first. Until the person has answered, only this page's memory holds the
+ *  session. */
 async function consider(session) {
   const owner = await addressOf(session.access_token);
   if (!owner.ok) return explain(owner.code);
@@ -66,7 +67,7 @@ function ask(session, email, current, isUnasked) {
 function explain(code) {
   const text = code
     ? Object.hasOwn(linkMessages, code) ? linkMessages[code] : 'Please request a new one.'
-    : 'The link in a sign-in mail leads to this page.';
+    : 'This page opens when you use the link in a sign-in mail.';
   at('title').textContent = code ? 'This link did not sign you in' : 'Nothing to do here';
   at('text').textContent = text;
   at('again').href = formAddress();
@@ -77,7 +78,7 @@ function explain(code) {
   show('failed', 'title');
 }
 
-/** The path of the form. After sign-in, the person is sent to the same page. */
+/** The URL of the form. After sign-in, the person is sent to the page `next`. */
 function formAddress() {
   return next ? `/?next=${encodeURIComponent(next)}` : '/';
 }

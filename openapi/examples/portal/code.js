@@ -22,15 +22,16 @@ export function offerCode(address, signedIn) {
   field.addEventListener('input', () => complain(''));
 }
 
-/** Empties the field for the next mail's code. */
+/** Clears the field, so that the person can enter the code from the next mail. */
 export function clearCode() {
   field.value = '';
   complain('');
 }
 
 /**
- * The digits of what somebody typed or pasted: without spaces, dashes and invisible characters, and with the digits of an East
- * Asian keyboard as ASCII. Null if the result is not a code. Supabase's codes have 6 to 10 digits.
+ * Returns the digits of a typed or pasted code. Removes spaces, dashes and invisible characters, and converts
+ * full-width digits from East Asian keyboards to ASCII. Returns null if the result is not a code. Supabase's codes have
+ * 6 to 10 digits.
  */
 export function digitsOf(typed) {
   const fromFullWidth = (digit) => String.fromCharCode(digit.charCodeAt(0) - 0xff10 + 0x30);

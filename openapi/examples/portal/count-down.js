@@ -1,4 +1,4 @@
-// A button that is disabled for some seconds and shows the remaining time.
+// A button that is disabled for a number of seconds and shows the remaining time.
 
 /**
  * Disables the button and counts down on it. It uses the clock, because timers are slow in background tabs. The button
@@ -23,7 +23,7 @@ export function countDown(button, seconds, word, waitingWord) {
   return stop;
 }
 
-/** 0:07, 14:59, 2:00:00 */
+/** Formats a number of seconds, such as 0:07, 14:59 or 2:00:00. */
 function clock(seconds) {
   const two = (number) => String(number).padStart(2, '0');
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];

@@ -1,8 +1,8 @@
-// The session from the link, and where to go after signing in.
+// Stores the session from the link or the code, and decides where to go after sign-in.
 //
-// The session is kept in localStorage, as supabase-js does. A portal that uses supabase-js calls `supabase.auth.setSession`
-// instead of `keepSession`. In both cases, the page only uses the session for display: a server that returns data must
-// check the token.
+// The session is kept in localStorage, as in supabase-js. A portal that uses supabase-js calls
+// `supabase.auth.setSession` instead of `keepSession`. In both cases, the page only uses the session for display: a
+// server that returns data must check the token.
 
 import { storedForm } from './address.js';
 import { forgetAsked } from './asked.js';
@@ -34,7 +34,7 @@ export function belongsTo(session, address) {
   return storedForm(emailOf(session)) === storedForm(address);
 }
 
-/** The user's address from the token's claims. The claims are not verified, so only use the address for display. */
+/** The user's address from the token's claims. The claims are not verified, so use the address only for display. */
 export function emailOf(session) {
   try {
     const claims = session.access_token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
@@ -45,7 +45,7 @@ export function emailOf(session) {
 }
 
 /**
- * Where to go after signing in: `next` if it is a page of this portal, otherwise the start page. The api has checked
+ * Where to go after sign-in: `next` if it is a page of this portal, otherwise the start page. The api has checked
  * `next`, but anybody can write a link to the callback page. So compare and use the URL as the browser parses it,
  * instead of parsing slashes and dots here.
  */
@@ -53,7 +53,7 @@ export function placeAfter(next) {
   const start = new URL('/home', location.origin);
   if (!next || !URL.canParse(next, location.origin)) return start.href;
   const place = new URL(next, location.origin);
-  // Do not compare `place.origin`: for `blob:https://portal.example.com/x`, it is also our origin.
+  // Do not compare `place.origin`: it is also our origin for `blob:https://portal.example.com/x`.
   const isPage = place.href.startsWith(`${location.origin}/`) && !['/', '/auth/callback'].includes(place.pathname);
   return isPage ? place.href : start.href;
 }

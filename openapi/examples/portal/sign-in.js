@@ -1,5 +1,5 @@
-// The sign-in form, and the page after it: "Check your mail", with a field for the code and a button that
-// requests another mail.
+// The sign-in form, and the page that follows: "Check your mail", with a field for the code and a button that requests
+// another mail.
 
 import { storedForm } from './address.js';
 import { sendMagicLink } from './api.js';
@@ -31,7 +31,7 @@ function show(section, heading) {
   at(heading).focus();
 }
 
-/** Shows what is wrong: at the field if it concerns the field, otherwise above the button. */
+/** Shows the error: next to the field if the error is about the address, and otherwise in `notice`. */
 function complain(answer, notice) {
   const atField = answer.fieldErrors?.email;
   at('email-error').textContent = atField ?? '';
@@ -47,7 +47,8 @@ function clear() {
   email.removeAttribute('aria-invalid');
 }
 
-/** Sends a request from one of the two buttons. The button is disabled until the answer arrives, so that a double click sends one request. */
+/** Sends a request from one of the two buttons. The button is disabled until the response arrives, so that a double
+ *  click sends only one request. */
 async function send(button, word, notice) {
   if (button.disabled) return;
   clear();
@@ -87,7 +88,7 @@ at('other').addEventListener('click', () => {
   email.focus();
 });
 
-// The countdown is for one address. As soon as the person types another address, they may send again.
+// The countdown applies to one address. As soon as the person types another address, they can send the form again.
 email.addEventListener('input', () => {
   stopWaiting();
   clear();
@@ -101,8 +102,9 @@ offerCode(
   },
 );
 
-// The link opens in a new tab. This tab also continues once somebody is signed in with the address for which this tab
-// requested a mail. A browser may not notify a background tab, so the tab also checks when the person comes back to it.
+// The link opens in a new tab. Once the person is signed in there, this tab continues as well, unless it requested a
+// mail for another address. Browsers do not always notify background tabs, so this tab also checks when the person
+// returns to it.
 function goOnIfSignedIn() {
   const session = readSession();
   if (session && (asked === null || belongsTo(session, asked))) goOn();

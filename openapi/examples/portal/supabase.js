@@ -5,10 +5,11 @@
 import { supabase } from './config.js';
 
 /**
- * Signs in with the code of a mail. The type `email` works for the code of any mail.
+ * Signs in with the code from a mail. The type `email` works for the code from any mail.
  * @param {string} email the address that the mail was requested for
  * @param {string} token the digits of the code
- * @returns {Promise<{ok: true, session: object} | {ok: false, code: string}>} `code` is Supabase's, or `unreachable`
+ * @returns {Promise<{ok: true, session: object} | {ok: false, code: string}>}
+ *   `code` is Supabase's error code, or `unreachable`
  */
 export async function signInWithCode(email, token) {
   const answer = await call('verify', { method: 'POST', body: JSON.stringify({ type: 'email', email, token }) });
@@ -16,8 +17,8 @@ export async function signInWithCode(email, token) {
 }
 
 /**
- * Asks Supabase whose session this is. The claims inside the token do not prove that: anybody can write a token into
- * a link.
+ * Asks Supabase whose session this is. The claims inside the token do not prove it, because anybody can write a token
+ * into a link.
  * @returns {Promise<{ok: true, email: string} | {ok: false, code: string}>}
  */
 export async function addressOf(accessToken) {
@@ -33,7 +34,7 @@ async function call(path, { headers, ...rest }) {
         ...headers,
         apikey: supabase.key,
         'Content-Type': 'application/json',
-        // With this version, errors have the same shape for every problem.
+        // With this API version, all errors have the same shape.
         'X-Supabase-Api-Version': '2024-01-01',
       },
     });

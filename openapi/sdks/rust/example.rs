@@ -7,7 +7,7 @@ use magic_links::{Client, Error, types::MagicLinkRequest};
 /// Requests a sign-in mail.
 ///
 /// # Errors
-/// A field is invalid, or the api's response is not one that the document lists.
+/// Fails if a field is invalid, if the api cannot be reached, or if the OpenAPI document does not list the response.
 pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error>> {
     // README
     let body = MagicLinkRequest {

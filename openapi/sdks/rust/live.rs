@@ -39,7 +39,7 @@ async fn the_published_example_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_400_has_a_code_field_errors_and_all_issues() {
+async fn a_400_contains_the_code_the_field_errors_and_all_issues() {
     let refusal = refusal(ask("API_URL", "no address@example.com", "//elsewhere.example").await);
     assert_eq!(refusal.status(), 400);
     assert_eq!(refusal.code, Some(ErrorCode::InvalidRequest));

@@ -42,7 +42,7 @@ test('429: seconds to wait, in the body and in the header', async () => {
   assert.fail('no request was limited');
 });
 
-test('503: the database is down; the answer has the seconds to wait', async () => {
+test('503: the database is down; the response has the seconds to wait', async () => {
   const { error, response } = await sendMagicLink({ baseUrl: withoutDatabase, body: body('typescript@example.com') });
   assert.equal(response?.status, 503);
   assert.equal(error?.code, 'unavailable');
