@@ -57,7 +57,10 @@ const OF_MAILGUN_AND_DNS: [Case; 6] = [
         &[],
         "warn",
         "mailgun.webhooks",
-        &["but to https://old.example.org", "with the URL https://login.example.com/api/webhooks/mailgun"],
+        &[
+            "some of them go to https://old.example.org instead",
+            "with the URL https://login.example.com/api/webhooks/mailgun",
+        ],
     ),
     (Spf, &[], "fail", "dns.spf", &["Add include:mailgun.org to the TXT record at mg.example.com"]),
     (Dkim, &[], "fail", "dns.dkim", &["Set the DKIM record to the value that Mailgun's console shows for it"]),
