@@ -112,7 +112,7 @@ async fn changed_files_are_rendered_and_mistakes_are_shown_instead_of_mails() {
     fs::write(files.templates().join("sign_in.html"), "no link").unwrap();
     let page = text(&mailgun, "/mails").await;
     assert!(page.contains("<h2>The mails cannot be rendered</h2>") && !page.contains("<iframe"), "{page}");
-    assert!(page.contains("`colour`: `&lt;b&gt;` is not a colour") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("`colour`: `&lt;b&gt;` is not a hex colour") && !page.contains("<b>"), "{page}");
     let open = text(&mailgun, "/mails/shown/example-en-link-light.html").await;
     assert_eq!(open, mail, "open pages keep their mails");
 }

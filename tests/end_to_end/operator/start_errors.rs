@@ -87,7 +87,7 @@ async fn both_programs_report_every_fault_in_the_portals_file() {
         let expected = [
             "7: `name` is missing",
             "9: `origins` has an entry that overlaps with an entry on line 4",
-            "10: `colour`: `blue` is not a colour",
+            "10: `colour`: `blue` is not a hex colour",
             "11: `time_zone`: is not a name in the IANA time zone database",
         ];
         assert_eq!(lines.len(), expected.len(), "{which:?}: {lines:?}");
