@@ -51,6 +51,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// Describes the metrics of this worker's own work.
 fn describe_own_work() {
     describe_gauge!(BUILD_INFO, "Always 1. The labels contain the program, its version and its commit.");
     describe_counter!("magic_link_attempts_total", "Attempts, by step (generate_link, send) and outcome.");
@@ -66,6 +67,18 @@ fn describe_own_work() {
     describe_counter!(
         "magic_link_redirect_not_allowed_total",
         "Jobs that failed because Supabase's redirect allow list does not accept their callback URL."
+    );
+    describe_counter!(
+        "magic_link_refused_recipients_total",
+        "Jobs that failed because the upstream refused the recipient. Anybody can cause such a failure with a request."
+    );
+    describe_counter!(
+        "magic_link_suspects_total",
+        "Recipients for whom a call to the upstream failed, although no check call to the upstream failed."
+    );
+    describe_counter!(
+        "magic_link_hook_failures_total",
+        "Calls to Supabase Auth that failed because one of the project's Auth hooks failed."
     );
     describe_counter!(
         "magic_link_reloads_total",
@@ -113,7 +126,7 @@ fn describe_own_work() {
     );
 }
 
-/// Describes the metrics of the queue, the upstreams and the programs, and of failures that concern single recipients.
+/// Describes the metrics of the queue, the upstreams and the programs, which all workers share.
 fn describe_shared_state() {
     describe_gauge!("magic_link_database_up", "Whether this worker's last database query for its gauges succeeded.");
     describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is unavailable.");
@@ -139,18 +152,6 @@ fn describe_shared_state() {
     describe_gauge!(
         "magic_link_upstream_slow",
         "Whether jobs are claimed one at a time because the upstream fails for everybody."
-    );
-    describe_counter!(
-        "magic_link_refused_recipients_total",
-        "Jobs that failed because the upstream refused the recipient. Anybody can cause such a failure with a request."
-    );
-    describe_counter!(
-        "magic_link_suspects_total",
-        "Recipients for whom a call to the upstream failed, although no check call to the upstream failed."
-    );
-    describe_counter!(
-        "magic_link_hook_failures_total",
-        "Calls to Supabase Auth that failed because one of the project's Auth hooks failed."
     );
     describe_gauge!("magic_link_programs", "Running programs, by kind (api, worker); NaN while unknown.");
     describe_gauge!(

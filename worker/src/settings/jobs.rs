@@ -13,6 +13,9 @@ use outbox::{DeliveryStatus, Email, JobId, JobState, parse_duration};
 /// The default of `--since` for `jobs show` and `jobs list`.
 pub const DEFAULT_SINCE: &str = "1d";
 
+/// The default of `--since` for `jobs retry`.
+pub const DEFAULT_RETRY_SINCE: &str = "1h";
+
 /// The subcommands of `jobs`.
 #[derive(Subcommand)]
 pub enum JobsCommand {
@@ -129,7 +132,7 @@ pub struct RetryArguments {
     pub filter: FilterArguments,
     /// With a filter: only jobs that were requested since this time, or within this span of time before now. Requests
     /// that are more than an hour old are never retried. Example: 20m
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_since)]
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_RETRY_SINCE, value_parser = parse_since)]
     pub since: Since,
     /// The reason, the confirmation and the output format.
     #[command(flatten)]
@@ -186,7 +189,7 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
     /// The text that the operator typed.
-    pub text: String,
+    text: String,
     start: Start,
 }
 
@@ -197,6 +200,12 @@ enum Start {
 }
 
 impl Since {
+    /// The text that the operator typed, for a command that is printed. `None` if it is the command's default.
+    #[must_use]
+    pub fn unless(&self, default: &str) -> Option<&str> {
+        Some(self.text.as_str()).filter(|text| *text != default)
+    }
+
     /// The start time for a command that runs at `now`.
     #[must_use]
     pub fn start(&self, now: DateTime<Utc>) -> DateTime<Utc> {

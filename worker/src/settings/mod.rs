@@ -32,8 +32,8 @@ pub use check_caller::CallerQuestion;
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use jobs::{
-    ActArguments, CancelArguments, DEFAULT_SINCE, FilterArguments, FormatArguments, JobsCommand, ListArguments,
-    RetryArguments, ShowArguments, Since, TailArguments, Target,
+    ActArguments, CancelArguments, DEFAULT_RETRY_SINCE, DEFAULT_SINCE, FilterArguments, FormatArguments, JobsCommand,
+    ListArguments, RetryArguments, ShowArguments, Since, TailArguments, Target,
 };
 pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use links::{LinkSettings, LinkStyle, PortalLinks};

@@ -110,7 +110,7 @@ fn next_page(arguments: &ListArguments, before: JobId) -> String {
             command += &format!(" --{name} {}", quoted(value));
         }
     };
-    add("since", Some(arguments.since.text.as_str()).filter(|since| *since != DEFAULT_SINCE));
+    add("since", arguments.since.unless(DEFAULT_SINCE));
     add("limit", Some(arguments.limit.to_string().as_str()).filter(|limit| *limit != "50"));
     add("before", Some(&before.to_string()));
     if arguments.format.json {

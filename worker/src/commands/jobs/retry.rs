@@ -19,7 +19,10 @@ use super::{
     list::selected_by,
     text::quoted,
 };
-use crate::{commands::CommandError, settings::RetryArguments};
+use crate::{
+    commands::CommandError,
+    settings::{DEFAULT_RETRY_SINCE, RetryArguments},
+};
 
 /// The command stops waiting if no api decides on any of the filed retries for this long. An api looks for retries
 /// every second.
@@ -29,7 +32,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Retries the ended jobs that the operator selects by id or with a filter.
 pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(), CommandError> {
-    let since = Some(&arguments.since.text).filter(|since| *since != "1h");
+    let since = arguments.since.unless(DEFAULT_RETRY_SINCE);
     let options = since.map(|since| format!(" --since {}", quoted(since))).unwrap_or_default();
     let act = Act { command: "retry", done: "retried", options };
     let ids = match given_ids(&act, &arguments.ids, &arguments.filter)? {

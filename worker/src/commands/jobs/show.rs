@@ -106,8 +106,7 @@ async fn of_request(
     let job = story::job(pool, newest).await?.ok_or_else(nothing)?;
     let number = i64::try_from(page.jobs.len().saturating_sub(1)).unwrap_or(i64::MAX);
     let mut list = format!("magic-link-worker jobs list --request-id {}", quoted(request_id));
-    let since = arguments.since.text.as_str();
-    if since != DEFAULT_SINCE {
+    if let Some(since) = arguments.since.unless(DEFAULT_SINCE) {
         list += &format!(" --since {}", quoted(since));
     }
     let others = Others { number, whose: "with this request id", is_least: page.next.is_some(), list };
